@@ -1,0 +1,62 @@
+//! Sources: where frames come from. One trait, one file per kind, chosen by one URI-like string.
+
+use crate::frame::Frame;
+use std::time::Duration;
+
+/// What asking a source for a frame brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The frame was filled.
+    Frame,
+    /// Nothing arrived in time; ask again.
+    Timeout,
+    /// There is nothing more.
+    End,
+}
+
+/// What went wrong with a source.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The source string cannot be understood.
+    #[error("{0}")]
+    Spec(String),
+    /// The device or file is not there, or may not be opened.
+    #[error("{what}: {why}")]
+    Unavailable {
+        /// What was to be opened.
+        what: String,
+        /// Why not, with the mend.
+        why: String,
+    },
+    /// The content is not what it should be.
+    #[error("{what}: {why}")]
+    Malformed {
+        /// Which source, with line or frame.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Reading failed; for a live source it is worth opening again.
+    #[error("{what}: {why}")]
+    Broken {
+        /// Which source.
+        what: String,
+        /// The system's answer.
+        why: String,
+    },
+}
+
+/// Something that delivers frames.
+pub trait Source: Send {
+    /// For messages: kind and device or file.
+    fn name(&self) -> String;
+
+    /// Live sources may lose frames (the latest wins); files and pipes wait and lose none.
+    fn is_live(&self) -> bool;
+
+    /// Fills `frame` (reusing its memory) with the next one, waiting at most about `timeout`.
+    ///
+    /// # Errors
+    /// See [`CaptureError`]; after an error the source must not be used any more.
+    fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Result<Step, CaptureError>;
+}

@@ -1,0 +1,1 @@
+//! Counters, stalls, and what the process can say about itself.

@@ -1,0 +1,1 @@
+//! Image kernels on luma: pyramids, contrast normalisation, warps.

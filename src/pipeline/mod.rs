@@ -1,0 +1,1 @@
+//! Capture, analysis and sink threads, and the channels between them.

@@ -1,0 +1,37 @@
+//! Spotting: causal onset, apex and offset per facial component; micro or macro; rejections with a name.
+
+use crate::event::{Interval, Rejection, Stage};
+use crate::frame::FaceId;
+use crate::geometry::Iod;
+use crate::landmarks::{Component, PerLandmark};
+
+/// A movement that the spotter takes for a micro-expression, or no longer does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spotted {
+    /// Provisional at the apex, then confirmed or withdrawn.
+    pub stage: Stage,
+    /// Number of the movement, the same in all its stages; unique within the spotter.
+    pub key: u64,
+    /// The face track.
+    pub face: FaceId,
+    /// Onset, apex and, once seen, offset.
+    pub interval: Interval,
+    /// The component that moved most.
+    pub component: Component,
+    /// Largest landmark movement from onset to apex, in IOD.
+    pub amplitude: f32,
+    /// Amplitude over the component's own noise.
+    pub score: f32,
+    /// Frames per second around the movement.
+    pub rate: f32,
+    /// 0 to 1.
+    pub quality: f32,
+    /// Inter-ocular distance in pixels.
+    pub iod: f32,
+    /// Why it was withdrawn.
+    pub reason: Option<Rejection>,
+    /// The face at the onset, in the face frame.
+    pub shape: PerLandmark<Iod>,
+    /// Movement of each landmark from onset to apex.
+    pub displacement: PerLandmark<Iod>,
+}
