@@ -1,1 +1,3 @@
+//! mercam
+
 fn main() {}

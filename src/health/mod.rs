@@ -1,1 +1,4 @@
-//! Counters, stalls, and what the process can say about itself.
+//! What the process says about itself: its log and its memory.
+
+pub mod logger;
+pub mod memory;
