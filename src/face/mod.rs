@@ -2,6 +2,10 @@
 //!
 //! The networks only anchor; movement comes from Lucas-Kanade on contrast-normalised luma.
 
+pub mod models;
+pub mod network;
+pub mod ops;
+
 use crate::frame::Luma;
 use crate::geometry::{Px, Rect, Roi};
 use crate::landmarks::PerLandmark;
