@@ -2,6 +2,8 @@
 //!
 //! The networks only anchor; movement comes from Lucas-Kanade on contrast-normalised luma.
 
+pub mod lk;
+
 use crate::frame::Luma;
 use crate::geometry::{Px, Rect, Roi};
 use crate::landmarks::PerLandmark;
