@@ -5,6 +5,7 @@
 pub mod models;
 pub mod network;
 pub mod ops;
+pub mod lk;
 
 use crate::frame::Luma;
 use crate::geometry::{Px, Rect, Roi};

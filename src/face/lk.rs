@@ -1,0 +1,448 @@
+//! Lucas-Kanade: where a small patch of the key picture lies in the current one, to hundredths of a pixel.
+//!
+//! Inverse compositional (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004): gradients and Hessian belong to
+//! the template and are computed once. The window is Gaussian, so that what is next to a landmark counts less than the
+//! landmark. A constant difference between template and picture is solved for and drops out, because the weighted
+//! gradients are made to sum to zero.
+//!
+//! The picture is interpolated bilinearly. Between four pixels the right-hand side of the normal equations is then
+//! itself bilinear in the position, so four correlations per gradient (one per neighbour) describe it for a whole cell
+//! of one pixel, and all iterations within the cell are free.
+
+use crate::image::{Plane, patch};
+
+/// A step below this many pixels ends the iteration.
+const CONVERGED: f32 = 0.002;
+/// Cells of one pixel that one search may visit.
+const MAX_CELLS: usize = 12;
+/// Steps within one cell.
+const MAX_STEPS: usize = 12;
+/// Pixels of context kept around a template for the backward check.
+pub const CONTEXT: usize = 4;
+
+/// Size and weights of the windows of one pyramid level.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Window {
+    size: usize,
+    weights: Vec<f32>,
+    /// Sum of the weights.
+    total: f32,
+    /// Sum of the squared weights over the sum of the weights: how far averaging over the window cuts noise.
+    share: f32,
+}
+
+impl Window {
+    /// Gives the window a size (a multiple of 4 and at least 8, in pixels) and the standard deviation of its
+    /// Gaussian (pixels), reusing its memory.
+    pub fn set(&mut self, size: usize, sigma: f32) {
+        self.size = (size / 4 * 4).max(8);
+        let (n, middle) = (self.size, (self.size - 1) as f32 / 2.0);
+        let k = -0.5 / (sigma * sigma).max(0.25);
+        self.weights.clear();
+        for v in 0..n {
+            for u in 0..n {
+                let (dx, dy) = (u as f32 - middle, v as f32 - middle);
+                self.weights.push((k * (dx * dx + dy * dy)).exp());
+            }
+        }
+        self.total = self.weights.iter().sum();
+        self.share = self.weights.iter().map(|w| w * w).sum::<f32>() / self.total;
+    }
+
+    /// Side in pixels.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Distance from the first pixel to the middle.
+    fn middle(&self) -> f32 {
+        (self.size as f32 - 1.0) / 2.0
+    }
+}
+
+/// What belongs to one template beside its pixels.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Normal {
+    /// Inverse of the Hessian: xx, xy, yy.
+    inverse: [f32; 3],
+    /// The right-hand side that the template itself gives.
+    own: [f32; 2],
+    /// Weighted variance of the template.
+    variance: f32,
+    /// Smaller eigenvalue of the Hessian over the sum of the weights: squared gradient along the weaker axis.
+    stiffness: f32,
+}
+
+/// The templates of all points at one pyramid level.
+#[derive(Debug, Clone, Default)]
+pub struct Bank {
+    window: Window,
+    /// For each point: weighted centred x gradients, y gradients, weighted centred values.
+    data: Vec<f32>,
+    normal: Vec<Normal>,
+    /// For each point the pixels with [`CONTEXT`] more on each side.
+    context: Vec<f32>,
+}
+
+/// Buffers of searches.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    patch: Vec<f32>,
+    around: Vec<f32>,
+    back: Bank,
+    context: Plane,
+}
+
+/// How well a template agrees with the picture at a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Match {
+    /// Weighted correlation of the template with the picture, -1 to 1.
+    pub correlation: f32,
+    /// Standard deviation of the position along its worse axis that the residual and the gradients predict, in pixels.
+    pub deviation: f32,
+}
+
+impl Bank {
+    /// Makes room for `points` templates with this window.
+    pub fn reset(&mut self, points: usize, size: usize, sigma: f32) {
+        self.window.set(size, sigma);
+        let n = self.window.size;
+        self.data.resize(points * 3 * n * n, 0.0);
+        self.normal.clear();
+        self.normal.resize(points, Normal::default());
+        self.context.resize(points * self.side() * self.side(), 0.0);
+    }
+
+    /// The window of this level.
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Side of a template with its context, in pixels.
+    pub const fn side(&self) -> usize {
+        self.window.size + 2 * CONTEXT
+    }
+
+    /// The pixels of template `i` with its context, `side()` x `side()`, to be written before [`Self::prepare`].
+    pub fn context_mut(&mut self, i: usize) -> &mut [f32] {
+        let n = self.side() * self.side();
+        self.context.get_mut(i * n..(i + 1) * n).unwrap_or(&mut [])
+    }
+
+    /// Computes gradients and Hessian of template `i` from its context.
+    pub fn prepare(&mut self, i: usize) {
+        let side = self.side();
+        let (n, m) = (self.window.size, self.window.size * self.window.size);
+        let Some(context) = self.context.get(i * side * side..(i + 1) * side * side) else { return };
+        let Some(data) = self.data.get_mut(i * 3 * m..(i + 1) * 3 * m) else { return };
+        let (gx, rest) = data.split_at_mut(m);
+        let (gy, centred) = rest.split_at_mut(m);
+        let weights = &self.window.weights;
+        let (mut mean_x, mut mean_y, mut mean) = (0.0, 0.0, 0.0);
+        for v in 0..n {
+            let y = (v + CONTEXT) * side + CONTEXT;
+            let (above, row, below) =
+                (&context[y - side - 1..][..n + 2], &context[y - 1..][..n + 2], &context[y + side - 1..][..n + 2]);
+            let line = v * n..(v + 1) * n;
+            let (gx, gy, centred, w) =
+                (&mut gx[line.clone()], &mut gy[line.clone()], &mut centred[line.clone()], &weights[line]);
+            for u in 0..n {
+                // derivative along one axis, the binomial 1 2 1 along the other
+                gx[u] = (2.0 * (row[u + 2] - row[u]) + above[u + 2] - above[u] + below[u + 2] - below[u]) / 8.0;
+                gy[u] = (2.0 * (below[u + 1] - above[u + 1]) + below[u] - above[u] + below[u + 2] - above[u + 2]) / 8.0;
+                centred[u] = row[u + 1];
+                mean_x += w[u] * gx[u];
+                mean_y += w[u] * gy[u];
+                mean += w[u] * centred[u];
+            }
+        }
+        let total = self.window.total;
+        (mean_x, mean_y, mean) = (mean_x / total, mean_y / total, mean / total);
+        let (mut xx, mut xy, mut yy, mut own, mut variance) = (0.0f32, 0.0f32, 0.0f32, [0.0f32; 2], 0.0f32);
+        for ((gx, gy), (c, &w)) in gx.iter_mut().zip(gy.iter_mut()).zip(centred.iter_mut().zip(weights)) {
+            let (x, y, value) = (*gx - mean_x, *gy - mean_y, *c - mean);
+            xx += w * x * x;
+            xy += w * x * y;
+            yy += w * y * y;
+            own[0] += w * x * *c;
+            own[1] += w * y * *c;
+            variance += w * value * value;
+            (*gx, *gy, *c) = (w * x, w * y, w * value);
+        }
+        let determinant = xx * yy - xy * xy;
+        let half = (xx + yy) / 2.0;
+        let smaller = half - ((xx - yy).powi(2) / 4.0 + xy * xy).sqrt();
+        let usable = smaller > 1e-4 * total && determinant > 0.0;
+        self.normal[i] = Normal {
+            inverse: if usable { [yy / determinant, -xy / determinant, xx / determinant] } else { [0.0; 3] },
+            own,
+            variance: variance / total,
+            stiffness: if usable { smaller / total } else { 0.0 },
+        };
+    }
+
+    /// Looks for template `i` in `plane`, from `start` on, at most `reach` pixels away (positions are of the middle of
+    /// the window, in pixels of the plane). `None` when the template has no structure or the search runs away.
+    pub fn search(
+        &self,
+        i: usize,
+        plane: &Plane,
+        start: [f32; 2],
+        reach: f32,
+        scratch: &mut Scratch,
+    ) -> Option<[f32; 2]> {
+        let normal = *self.normal.get(i)?;
+        if normal.stiffness <= 0.0 || !(start[0].is_finite() && start[1].is_finite()) {
+            return None;
+        }
+        let (n, m) = (self.window.size, self.window.size * self.window.size);
+        let data = self.data.get(i * 3 * m..(i + 1) * 3 * m)?;
+        let (gx, gy) = (&data[..m], &data[m..2 * m]);
+        let middle = self.window.middle();
+        let (mut x, mut y) = (start[0] - middle, start[1] - middle);
+        let mut last = f32::INFINITY;
+        for _ in 0..MAX_CELLS {
+            let (cx, cy) = (x.floor(), y.floor());
+            let taps = cell(plane, cx, cy, n, gx, gy, &mut scratch.around);
+            for _ in 0..MAX_STEPS {
+                let (fx, fy) = (x - cx, y - cy);
+                let k = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
+                let bx = k[0] * taps[0][0] + k[1] * taps[0][1] + k[2] * taps[0][2] + k[3] * taps[0][3] - normal.own[0];
+                let by = k[0] * taps[1][0] + k[1] * taps[1][1] + k[2] * taps[1][2] + k[3] * taps[1][3] - normal.own[1];
+                let dx = normal.inverse[0] * bx + normal.inverse[1] * by;
+                let dy = normal.inverse[1] * bx + normal.inverse[2] * by;
+                // a step longer than the linearisation holds would leap over the right place
+                let shorten = (1.5 / dx.hypot(dy).max(1e-9)).min(1.0);
+                (x, y) = (x - dx * shorten, y - dy * shorten);
+                last = dx.hypot(dy);
+                if last < CONVERGED {
+                    break;
+                }
+                // a little outside of the cell its own polynomial still serves, which ends hopping at cell borders
+                if !((-0.02..=1.02).contains(&(x - cx)) && (-0.02..=1.02).contains(&(y - cy))) {
+                    break;
+                }
+            }
+            let (ox, oy) = (x + middle - start[0], y + middle - start[1]);
+            if !(ox * ox + oy * oy <= reach * reach) {
+                return None;
+            }
+            if last < CONVERGED {
+                break;
+            }
+        }
+        (last < 0.05).then_some([x + middle, y + middle])
+    }
+
+    /// How well template `i` agrees with `plane` at `place`.
+    pub fn compare(&self, i: usize, plane: &Plane, place: [f32; 2], scratch: &mut Scratch) -> Match {
+        let (n, m) = (self.window.size, self.window.size * self.window.size);
+        let (Some(normal), Some(data)) = (self.normal.get(i), self.data.get(i * 3 * m..(i + 1) * 3 * m)) else {
+            return Match::default();
+        };
+        scratch.patch.resize(m, 0.0);
+        let middle = self.window.middle();
+        patch::bilinear(plane, place[0] - middle, place[1] - middle, n, &mut scratch.patch);
+        let (sum, squares) = sums(&scratch.patch, &self.window.weights);
+        let common = dot(&scratch.patch, &data[2 * m..]) / self.window.total;
+        let mean = sum / self.window.total;
+        let variance = (squares / self.window.total - mean * mean).max(0.0);
+        let residual = (variance + normal.variance - 2.0 * common).max(0.0);
+        let deviation = if normal.stiffness > 0.0 {
+            (residual * self.window.share / (self.window.total * normal.stiffness)).sqrt()
+        } else {
+            f32::INFINITY
+        };
+        Match { correlation: common / (variance * normal.variance).sqrt().max(1e-9), deviation }
+    }
+
+    /// The way back: takes the picture around `found` as the template and looks for it in the key patch `i`, beginning
+    /// `start` pixels away from the right answer. Returns how far from it the search ends; `None` when it runs away.
+    pub fn backward(
+        &self,
+        i: usize,
+        plane: &Plane,
+        found: [f32; 2],
+        start: [f32; 2],
+        scratch: &mut Scratch,
+    ) -> Option<f32> {
+        let side = self.side();
+        let key = self.context.get(i * side * side..(i + 1) * side * side)?;
+        let mut back = std::mem::take(&mut scratch.back);
+        if back.window != self.window || back.normal.len() != 1 {
+            back.window.clone_from(&self.window);
+            back.data.resize(3 * self.window.size * self.window.size, 0.0);
+            back.normal.resize(1, Normal::default());
+            back.context.resize(side * side, 0.0);
+        }
+        let middle = (side as f32 - 1.0) / 2.0;
+        patch::bilinear(plane, found[0] - middle, found[1] - middle, side, &mut back.context);
+        back.prepare(0);
+        let mut context = std::mem::take(&mut scratch.context);
+        context.resize(side, side);
+        context.values_mut().copy_from_slice(key);
+        let start = [middle + start[0], middle + start[1]];
+        let end = back.search(0, &context, start, CONTEXT as f32, scratch);
+        (scratch.back, scratch.context) = (back, context);
+        end.map(|[x, y]| (x - middle).hypot(y - middle))
+    }
+}
+
+/// The correlations of both gradients with the picture at the four corners of the cell at (`cx`, `cy`), in the
+/// order (0, 0), (1, 0), (0, 1), (1, 1).
+fn cell(plane: &Plane, cx: f32, cy: f32, n: usize, gx: &[f32], gy: &[f32], around: &mut Vec<f32>) -> [[f32; 4]; 2] {
+    let (w, h) = (plane.width(), plane.height());
+    let inside = cx >= 0.0 && cy >= 0.0 && (cx as usize).saturating_add(n) < w && (cy as usize).saturating_add(n) < h;
+    if inside {
+        correlate(&plane.values()[cy as usize * w + cx as usize..], w, n, gx, gy)
+    } else {
+        around.resize((n + 1) * (n + 1), 0.0);
+        patch::bilinear(plane, cx, cy, n + 1, around);
+        correlate(around, n + 1, n, gx, gy)
+    }
+}
+
+/// See [`cell`]; `picture` begins at the cell's corner and has rows of `stride`.
+fn correlate(picture: &[f32], stride: usize, n: usize, gx: &[f32], gy: &[f32]) -> [[f32; 4]; 2] {
+    let mut acc = [[0f32; 4]; 8];
+    for (v, (gx, gy)) in gx.chunks_exact(n).zip(gy.chunks_exact(n)).enumerate() {
+        let a = &picture[v * stride..][..n + 1];
+        let b = &picture[(v + 1) * stride..][..n + 1];
+        let lanes = gx
+            .chunks_exact(4)
+            .zip(gy.chunks_exact(4))
+            .zip(a[..n].chunks_exact(4).zip(a[1..].chunks_exact(4)))
+            .zip(b[..n].chunks_exact(4).zip(b[1..].chunks_exact(4)));
+        for (((gx, gy), (a0, a1)), (b0, b1)) in lanes {
+            for k in 0..4 {
+                acc[0][k] += gx[k] * a0[k];
+                acc[1][k] += gx[k] * a1[k];
+                acc[2][k] += gx[k] * b0[k];
+                acc[3][k] += gx[k] * b1[k];
+                acc[4][k] += gy[k] * a0[k];
+                acc[5][k] += gy[k] * a1[k];
+                acc[6][k] += gy[k] * b0[k];
+                acc[7][k] += gy[k] * b1[k];
+            }
+        }
+    }
+    let s = |i: usize| (acc[i][0] + acc[i][1]) + (acc[i][2] + acc[i][3]);
+    [[s(0), s(1), s(2), s(3)], [s(4), s(5), s(6), s(7)]]
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut acc = [0f32; 4];
+    for (a, b) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
+        for k in 0..4 {
+            acc[k] += a[k] * b[k];
+        }
+    }
+    (acc[0] + acc[1]) + (acc[2] + acc[3])
+}
+
+/// Weighted sum and sum of squares.
+fn sums(values: &[f32], weights: &[f32]) -> (f32, f32) {
+    let (mut first, mut second) = ([0f32; 4], [0f32; 4]);
+    for (v, w) in values.chunks_exact(4).zip(weights.chunks_exact(4)) {
+        for k in 0..4 {
+            let wv = w[k] * v[k];
+            first[k] += wv;
+            second[k] += wv * v[k];
+        }
+    }
+    (first.iter().sum(), second.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::geometry::Similarity;
+
+    /// A smooth texture with structure in all directions, moved by (dx, dy).
+    fn texture(dx: f32, dy: f32) -> Plane {
+        let mut p = Plane::new(64, 64);
+        for v in 0..64 {
+            for (u, o) in p.row_mut(v).iter_mut().enumerate() {
+                let (x, y) = (u as f32 - dx, v as f32 - dy);
+                *o = (0.5 * x + 0.1 * y).sin() + (0.4 * y - 0.15 * x).cos() + (0.21 * x + 0.33 * y).sin();
+            }
+        }
+        p
+    }
+
+    fn bank(plane: &Plane, at: [f32; 2], size: usize) -> Bank {
+        let mut b = Bank::default();
+        b.reset(1, size, size as f32 / 4.0);
+        let middle = (b.side() as f32 - 1.0) / 2.0;
+        let side = b.side();
+        patch::cubic(plane, &Similarity::new(1.0, 0.0, at[0] - middle, at[1] - middle), side, b.context_mut(0));
+        b.prepare(0);
+        b
+    }
+
+    #[test]
+    fn a_shifted_patch_is_found_to_hundredths_of_a_pixel() {
+        let key = texture(0.0, 0.0);
+        let mut s = Scratch::default();
+        for (size, limit) in [(8, 0.06), (12, 0.03), (16, 0.03), (20, 0.03)] {
+            let b = bank(&key, [31.3, 30.6], size);
+            for (dx, dy) in [(0.0, 0.0), (0.37, -0.81), (1.9, 1.2), (-2.6, 0.45)] {
+                let now = texture(dx, dy);
+                let p = b
+                    .search(0, &now, [31.3, 30.6], 8.0, &mut s)
+                    .unwrap_or_else(|| panic!("{size}: {dx} {dy} not found"));
+                let error = (p[0] - 31.3 - dx).hypot(p[1] - 30.6 - dy);
+                assert!(error < limit, "window {size}: error {error} at {dx} {dy}");
+                let m = b.compare(0, &now, p, &mut s);
+                assert!(m.correlation > 0.99 && m.deviation < 0.05, "{m:?}");
+                let back = b
+                    .backward(0, &now, p, [1.0, -0.5], &mut s)
+                    .unwrap_or_else(|| panic!("{size}: {dx} {dy} no way back"));
+                assert!(back < 0.05, "window {size}: back {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn brightness_of_the_window_drops_out() {
+        let key = texture(0.0, 0.0);
+        let b = bank(&key, [31.0, 30.0], 16);
+        let mut now = texture(0.6, 0.3);
+        for v in now.values_mut() {
+            *v += 5.0;
+        }
+        let p = b.search(0, &now, [31.0, 30.0], 8.0, &mut Scratch::default()).unwrap();
+        assert!((p[0] - 31.6).hypot(p[1] - 30.3) < 0.03, "{p:?}");
+    }
+
+    #[test]
+    fn a_flat_patch_and_an_edge_are_told_apart_from_texture() {
+        let mut s = Scratch::default();
+        let flat = Plane::new(64, 64);
+        assert!(bank(&flat, [31.0, 31.0], 16).search(0, &flat, [31.0, 31.0], 8.0, &mut s).is_none());
+        let mut edge = Plane::new(64, 64);
+        for v in 0..64 {
+            for (u, o) in edge.row_mut(v).iter_mut().enumerate() {
+                *o = 1.0 / (1.0 + (-(u as f32 - 31.0)).exp());
+            }
+        }
+        let b = bank(&edge, [31.0, 31.0], 16);
+        assert!(b.search(0, &edge, [31.0, 31.0], 8.0, &mut s).is_none(), "an edge fixes only one axis");
+    }
+
+    #[test]
+    fn patches_at_the_border_and_absurd_places_are_harmless() {
+        let key = texture(0.0, 0.0);
+        let mut s = Scratch::default();
+        let b = bank(&key, [2.0, 62.0], 16);
+        let p = b.search(0, &texture(0.4, -0.3), [2.0, 62.0], 8.0, &mut s);
+        assert!(p.is_none_or(|p| p[0].is_finite() && p[1].is_finite()));
+        for start in [f32::NAN, f32::INFINITY, -1e30, 1e30] {
+            b.search(0, &key, [start, start], 8.0, &mut s);
+            b.compare(0, &key, [start, start], &mut s);
+            b.backward(0, &key, [start, start], [0.0, 0.0], &mut s);
+            assert!(b.search(7, &key, [1.0, 1.0], 8.0, &mut s).is_none());
+        }
+    }
+}
