@@ -130,9 +130,11 @@ pub struct Detection {
     pub offset: Option<Moment>,
     /// The most probable class.
     pub class: String,
-    /// Calibrated probability of each class, in the model's order.
+    /// Calibrated probability of each class, in the model's order. In JSON an object, class to probability.
+    #[serde(with = "crate::wire::map")]
     pub probabilities: Vec<(String, f32)>,
-    /// Strength of each component's action in the model, in component order.
+    /// Strength of each component's action in the model, in component order. In JSON an object.
+    #[serde(with = "crate::wire::map")]
     pub actions: Vec<(Component, f32)>,
     /// The strongest relation weights between the components' actions, largest first.
     pub relations: Vec<Relation>,
@@ -166,9 +168,11 @@ pub struct Status {
     pub rate: f32,
     /// Faces followed now.
     pub faces: u32,
-    /// Movements rejected so far, by reason, in the order of the reasons.
+    /// Movements rejected so far, by reason, in the order of the reasons. In JSON an object.
+    #[serde(with = "crate::wire::map")]
     pub rejected: Vec<(Rejection, u64)>,
-    /// Events dropped so far, by channel name.
+    /// Events dropped so far, by channel name. In JSON an object.
+    #[serde(with = "crate::wire::map")]
     pub dropped: Vec<(String, u64)>,
 }
 

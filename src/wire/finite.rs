@@ -1,0 +1,25 @@
+//! Every number on the wire is finite: checked before it leaves and after it arrives.
+
+use crate::event::{Detection, Event};
+
+/// The name of the first number that is NaN or infinite.
+pub(super) fn first_not_finite(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Provisional(d) | Event::Confirmed(d) | Event::Withdrawn(d) => detection(d),
+        Event::FaceAppeared { bounds: b, .. } => {
+            (![b.x, b.y, b.width, b.height].iter().all(|v| v.is_finite())).then_some("bounds")
+        }
+        Event::FaceLeft { .. } => None,
+        Event::Status(s) => (!s.rate.is_finite()).then_some("rate"),
+    }
+}
+
+fn detection(d: &Detection) -> Option<&'static str> {
+    let single =
+        [(d.amplitude, "amplitude"), (d.score, "score"), (d.rate, "rate"), (d.quality, "quality"), (d.iod, "iod")];
+    let all = (d.probabilities.iter().map(|p| (p.1, "probabilities")))
+        .chain(d.actions.iter().map(|a| (a.1, "actions")))
+        .chain(d.relations.iter().map(|r| (r.weight, "relations")))
+        .chain(single);
+    all.into_iter().find(|(v, _)| !v.is_finite()).map(|(_, name)| name)
+}
