@@ -2,6 +2,10 @@
 //!
 //! The networks only anchor; movement comes from Lucas-Kanade on contrast-normalised luma.
 
+mod crop;
+pub mod detector;
+mod ibug_map;
+pub mod mesh;
 pub mod models;
 pub mod network;
 pub mod ops;

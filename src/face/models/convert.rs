@@ -336,7 +336,8 @@ pub fn has_shapes(model: &Model, input: [usize; 4], outputs: &[usize]) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
+    use super::super::tflite::{Activation, Model, Padding, Window};
+    use super::{around, to_onnx, transpose};
     use tract_onnx::prelude::*;
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
         let slopes = [0.25, -2.0, 3.5];
         let model = Model::parse(&super::super::tflite::tests::prelu_file(&slopes)).unwrap();
         let bytes = to_onnx(&model).unwrap();
-        let net = tract_onnx::onnx().model_for_read(&mut &bytes[..]).unwrap().into_runnable().unwrap();
+        let net = onnx().model_for_read(&mut &bytes[..]).unwrap().into_runnable().unwrap();
         let x: Vec<f32> = (0..12).map(|i| i as f32 - 6.0).collect();
         let out = net.run(tvec!(Tensor::from_shape(&[1, 3, 2, 2], &x).unwrap().into())).unwrap();
         let y = out[0].try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec();

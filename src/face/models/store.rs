@@ -407,7 +407,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path().join("cache"));
         let path = dir.path().join("some.file");
-        let mut refused = |bytes: &[u8]| {
+        let refused = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
             store.install(&path).unwrap_err().to_string()
         };
