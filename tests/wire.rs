@@ -196,16 +196,37 @@ fn an_endless_line_costs_no_memory_and_no_later_frame() {
     assert!(receive(Format::Text, &[&hostile[..], b"\n"].concat()).0.is_empty());
 }
 
-/// One change of the stream, at a place given as a fraction of its length.
+/// Where a change happens: anywhere, or within two bytes of where two frames meet, where it hurts most.
+#[derive(Debug, Clone)]
+struct Place {
+    index: prop::sample::Index,
+    from_edge: Option<isize>,
+}
+
+impl Place {
+    /// A place in 0..`n`, where `n` is the number of bytes, or one more for an insertion.
+    fn in_stream(&self, bytes: &[(u8, Option<usize>)], n: usize) -> usize {
+        let edges: Vec<_> = (1..bytes.len()).filter(|i| bytes[*i].1 != bytes[i - 1].1).collect();
+        match self.from_edge {
+            Some(by) if !edges.is_empty() => edges[self.index.index(edges.len())].saturating_add_signed(by).min(n - 1),
+            _ => self.index.index(n),
+        }
+    }
+}
+
+/// One change of the stream.
 #[derive(Debug, Clone)]
 enum Damage {
-    Flip { at: prop::sample::Index, bit: u8 },
-    Drop { at: prop::sample::Index, length: usize },
-    Insert { at: prop::sample::Index, bytes: Vec<u8> },
+    Flip { at: Place, bit: u8 },
+    Drop { at: Place, length: usize },
+    Insert { at: Place, bytes: Vec<u8> },
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    let at = any::<prop::sample::Index>;
+    let at = || {
+        (any::<prop::sample::Index>(), proptest::option::of(-2isize..3))
+            .prop_map(|(index, from_edge)| Place { index, from_edge })
+    };
     // Bytes that mean something to the framing come more often than chance would have it.
     let byte = prop_oneof![any::<u8>(), Just(0u8), Just(b'\n'), Just(b'{'), Just(b'*')];
     prop_oneof![
@@ -265,19 +286,19 @@ fn apply(format: Format, events: &[Envelope], changes: &[Damage]) -> (Vec<u8>, V
         }
         match change {
             Damage::Flip { at, bit } => {
-                let at = at.index(bytes.len());
+                let at = at.in_stream(&bytes, bytes.len());
                 bytes[at].0 ^= 1 << bit;
                 if let Some(i) = bytes[at].1 {
                     touched[i] = true;
                 }
             }
             Damage::Drop { at, length } => {
-                let at = at.index(bytes.len());
+                let at = at.in_stream(&bytes, bytes.len());
                 let end = (at + length).min(bytes.len());
                 bytes.drain(at..end).filter_map(|b| b.1).for_each(|i| touched[i] = true);
             }
             Damage::Insert { at, bytes: new } => {
-                let at = at.index(bytes.len() + 1);
+                let at = at.in_stream(&bytes, bytes.len() + 1);
                 // Between two frames nothing is touched; inside one, that one is.
                 let before = at.checked_sub(1).and_then(|i| bytes[i].1);
                 let after = bytes.get(at).and_then(|b| b.1);

@@ -1,6 +1,29 @@
 //! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
+//!
+//! What every sink promises, and `tests/sinks.rs` checks for each: events leave in the order in which they came;
+//! an event that `send` took without an error has left the process; one that could not leave gives an error, so
+//! that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
+//! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
 
-use crate::wire::Envelope;
+mod backoff;
+mod describe;
+mod file;
+mod human;
+mod log;
+mod serial;
+mod spec;
+mod stdout;
+
+pub use backoff::Backoff;
+pub use file::{FileConfig, FileSink};
+pub use human::{Colour, Human, HumanConfig, Truth};
+pub use log::{LogConfig, LogLevel, LogSink};
+pub use serial::{FlowControl, SerialConfig, SerialSink};
+pub use spec::SinkSpec;
+pub use stdout::{StdoutConfig, StdoutSink};
+
+use crate::wire::{EncodeError, Envelope};
+use std::io;
 
 /// What went wrong with a sink.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +42,33 @@ pub enum SinkError {
     /// The peer has gone for good and quietly (a closed pipe): stop without an error.
     #[error("{0}: the reader has gone")]
     Closed(String),
+    /// This one event cannot be put on the wire; the sink itself is well.
+    #[error("{sink}: event {seq} cannot be sent: {why}")]
+    Event {
+        /// The sink's name.
+        sink: String,
+        /// Number of the event.
+        seq: u64,
+        /// Why not.
+        why: EncodeError,
+    },
+}
+
+impl SinkError {
+    /// What a failed write to `what` means: a broken pipe is a reader that has gone.
+    fn from_io(what: &str, e: &io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed(what.into()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Unavailable { what: what.into(), why: format!("the disk is full ({e}): make room") }
+            }
+            _ => Self::Unavailable { what: what.into(), why: e.to_string() },
+        }
+    }
+
+    fn event(sink: &str, envelope: &Envelope, why: EncodeError) -> Self {
+        Self::Event { sink: sink.into(), seq: envelope.seq, why }
+    }
 }
 
 /// Something that takes events. Each sink runs on a thread of its own behind its own bounded channel.
@@ -37,4 +87,9 @@ pub trait Sink: Send {
     /// # Errors
     /// When that fails.
     fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// Why the last event could not be delivered; `None` while all is well. For health reports.
+    fn trouble(&self) -> Option<&str> {
+        None
+    }
 }
