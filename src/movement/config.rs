@@ -54,7 +54,7 @@ pub struct MovementConfig {
     /// movement of rigid landmarks is taken for a turn of the head. Default 8.
     pub pose_prior_deg: f32,
     /// A turn away from the neutral face of more than this, in degrees, for `pose_hold_ms`, starts it again.
-    /// Default 15.
+    /// Default 20.
     pub pose_limit_deg: f32,
     /// How long a turn beyond `pose_limit_deg` must last, in ms. Default 400.
     pub pose_hold_ms: f32,
@@ -72,7 +72,7 @@ impl Default for MovementConfig {
             gap_ms: 500.0,
             landmark_noise: 0.002,
             pose_prior_deg: 8.0,
-            pose_limit_deg: 15.0,
+            pose_limit_deg: 20.0,
             pose_hold_ms: 400.0,
             speed_ms: 80.0,
         }

@@ -72,7 +72,7 @@ pub struct SpottingConfig {
     /// Largest mean roll rate of the head during a movement, in degrees/s. Default 25.
     pub max_roll_rate: f32,
     /// The movement must be this many times as large as the change of the rigid residual, which shows turns
-    /// of the head that can be taken out only in part. Default 1.
+    /// of the head that can be taken out only in part. Default 0.5.
     pub head_ratio: f32,
     /// Movement of at least half the landmarks within one frame, in IOD, that is taken for a step of the
     /// light or of the tracker. Default 0.004.
@@ -120,7 +120,7 @@ impl Default for SpottingConfig {
             mouth_still_ms: 110.0,
             max_head_speed: 1.0,
             max_roll_rate: 25.0,
-            head_ratio: 1.0,
+            head_ratio: 0.5,
             light_step: 0.004,
             light_confidence: 0.6,
             min_confidence: 0.4,

@@ -1,14 +1,33 @@
 //! Where a movement begins, peaks and ends between the frames, from its height over time.
 //!
 //! Facial movements rise and fall along smooth S-shaped curves; the minimum-jerk curve (Flash and Hogan 1985)
-//! is the usual model. Its first fifth is lost in noise, so onset and offset are found by going from where it
-//! crosses a half and a fifth of its height, which is well measured, to where it starts.
+//! is the usual model, and some are straighter. The very first of a rise is lost in noise, so onset and offset
+//! are found from where the movement crosses 50, 20 and 5 % of its height: the three say how sharply it
+//! starts, and so how far before the last crossing that was.
 
-/// Along a minimum-jerk curve, 20 % of the height is reached at 0.3266 of the time and 50 % at half:
-/// the start lies this many times the distance between the two crossings before the 50 % crossing.
-const START: f32 = 0.5 / (0.5 - 0.3266);
+/// How far the start lies before the 5 % crossing, against how far that lies before the 20 % crossing, both in
+/// units of the distance from 20 to 50 %: for an exponential approach, a straight line, a minimum-jerk curve,
+/// and a little beyond.
+const STARTS: [(f32, f32); 4] = [(0.369, 0.11), (0.5, 0.167), (0.795, 1.089), (0.86, 1.29)];
+/// The start before the 20 % crossing of a minimum-jerk curve, in the same unit, where 5 % cannot be seen.
+const SMOOTH_START: f32 = 1.884;
 /// Crossings further apart than this do not come from one smooth rise or fall; in ms.
 const LONGEST: f32 = 200.0;
+
+/// How far the start lies before the 20 % crossing, from the distances 20-50 % and 5-20 %, in ms.
+fn start_before(middle: f32, first: Option<f32>) -> f32 {
+    let Some(first) = first.filter(|_| middle > 1e-3) else { return (SMOOTH_START * middle).min(LONGEST) };
+    let ratio = first / middle;
+    let mut reach = STARTS[0].1;
+    for pair in STARTS.windows(2) {
+        let ((r0, e0), (r1, e1)) = (pair[0], pair[1]);
+        if ratio > r0 {
+            reach = e0 + (e1 - e0) * ((ratio - r0) / (r1 - r0)).min(1.0);
+        }
+    }
+    // A first part much longer than the curves have it is a drift before the movement.
+    ((ratio.min(1.0) + reach) * middle).min(LONGEST)
+}
 
 /// Height of a movement over time: 0 at its start, 1 at its apex; times in ms, increasing.
 #[derive(Debug, Default)]
@@ -113,14 +132,17 @@ impl Trace {
     pub fn onset(&self, apex: f32) -> Option<f32> {
         let half = self.rise_through(apex, 0.5)?;
         let fifth = self.rise_through(apex, 0.2)?;
-        Some(half - (START * (half - fifth)).min(LONGEST))
+        let first = self.rise_through(apex, 0.05).map(|t| fifth - t);
+        Some(fifth - start_before(half - fifth, first))
     }
 
     /// Offset of the fall from `apex` to what is left at the end, `left` of the height.
     pub fn offset(&self, apex: f32, left: f32) -> Option<f32> {
-        let half = self.fall_through(apex, left + 0.5 * (1.0 - left))?;
-        let fifth = self.fall_through(apex, left + 0.2 * (1.0 - left))?;
-        Some(half + (START * (fifth - half)).min(LONGEST))
+        let level = |share: f32| left + share * (1.0 - left);
+        let half = self.fall_through(apex, level(0.5))?;
+        let fifth = self.fall_through(apex, level(0.2))?;
+        let last = self.fall_through(apex, level(0.05)).map(|t| t - fifth);
+        Some(fifth + start_before(fifth - half, last))
     }
 }
 

@@ -14,6 +14,9 @@ const REFERENCE_MS: f64 = 60.0;
 const LOOK_BACK_MS: f64 = 700.0;
 /// A movement that stays where it went this long has a new place of rest, in ms.
 const REST_MS: f64 = 500.0;
+/// The share of a turn of the head that is left in the movement of a part, at most, measured as the change of the
+/// rigid residual: depth is known only roughly.
+const TURN_SHARE: f32 = 0.4;
 /// Half width of the window over which the face at the apex is averaged, in ms.
 const APEX_HALF_MS: f64 = 12.0;
 
@@ -130,7 +133,7 @@ impl Tracker {
         match self.excursion.as_ref().map(|x| x.phase) {
             None => {
                 if let Some((d, reference)) = moved {
-                    let threshold = self.threshold(c);
+                    let threshold = self.threshold(c).max(TURN_SHARE * self.turned(history, c, now));
                     let rested = now.ms_since(self.ended) >= f64::from(c.refractory_ms);
                     if ready && rested && d > threshold {
                         self.begin(history, &smooth, &reference, now, threshold, trace);
@@ -147,6 +150,19 @@ impl Tracker {
     /// What a displacement must exceed to be a movement.
     pub fn threshold(&self, c: &SpottingConfig) -> f32 {
         c.trigger.max(self.noise.median() + c.trigger_sigma * self.noise.sigma())
+    }
+
+    /// How much the rigid residual, which a turn of the head changes, differs from what it was in the reference window.
+    fn turned(&self, history: &History, c: &SpottingConfig, now: Timestamp) -> f32 {
+        let far = now.plus_ms(-f64::from(c.reference_far_ms)).max(self.floor);
+        let near = now.plus_ms(-f64::from(c.reference_near_ms)).max(self.floor.plus_ms(REFERENCE_MS));
+        let (mut sum, mut n) = (0.0f32, 0.0f32);
+        for s in history.between(far, near) {
+            sum += s.head.residual;
+            n += 1.0;
+        }
+        let residual = history.last().map_or(0.0, |s| s.head.residual);
+        if n > 0.0 { (residual - sum / n).abs() } else { 0.0 }
     }
 
     /// Where the part was 250-500 ms ago; after a movement, where it has been since, once there is enough of that.

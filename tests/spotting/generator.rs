@@ -212,15 +212,10 @@ pub struct Act {
     pub left: f32,
 }
 
-pub fn minimum_jerk(t: f32) -> f32 {
-    let t = t.clamp(0.0, 1.0);
-    t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
-}
-
 impl Act {
-    fn height(&self, t: f32) -> f32 {
-        let rise = minimum_jerk((t - self.onset) / (self.apex - self.onset));
-        rise - (1.0 - self.left) * minimum_jerk((t - self.leave) / (self.offset - self.leave))
+    fn height(&self, t: f32, course: Course) -> f32 {
+        let rise = course.at((t - self.onset) / (self.apex - self.onset));
+        rise - (1.0 - self.left) * course.at((t - self.leave) / (self.offset - self.leave))
     }
 }
 
@@ -238,6 +233,32 @@ pub struct Recipe {
     pub turn: f32,
     /// Share of frames lost.
     pub lost: f32,
+    /// Wander of each landmark, independent of the others, with a memory of 0.3 s; RMS in pixels per axis.
+    pub wander: f32,
+    /// Time course of the movements.
+    pub course: Course,
+}
+
+/// How a movement rises from 0 to 1 and, backwards, falls.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Course {
+    /// Minimum jerk, what the spotter assumes.
+    Smooth,
+    /// A straight line.
+    Straight,
+    /// Quick at first, then slowing down.
+    Slowing,
+}
+
+impl Course {
+    pub fn at(self, t: f32) -> f32 {
+        let t = t.clamp(0.0, 1.0);
+        match self {
+            Self::Smooth => t * t * t * (10.0 - 15.0 * t + 6.0 * t * t),
+            Self::Straight => t,
+            Self::Slowing => (1.0 - (-4.0 * t).exp()) / (1.0 - (-4.0f32).exp()),
+        }
+    }
 }
 
 impl Default for Recipe {
@@ -250,8 +271,10 @@ impl Default for Recipe {
             noise: 0.05,
             speed: 0.05,
             roll: 1.0,
-            turn: 1.0,
+            turn: 0.7,
             lost: 0.0,
+            wander: 0.0,
+            course: Course::Smooth,
         }
     }
 }
@@ -287,6 +310,8 @@ impl Sway {
 pub struct Person {
     rest: [[f32; 3]; COUNT],
     sways: [Sway; 5],
+    wander: [[f32; 2]; COUNT],
+    last: f32,
     recipe: Recipe,
     rng: Rng,
     pub acts: Vec<Act>,
@@ -308,7 +333,7 @@ impl Person {
             }
         }
         let sways = [true, true, true, false, false].map(|speed| Sway::new(&mut rng, speed));
-        Self { rest, sways, recipe, rng, acts: Vec::new(), id: FaceId(7) }
+        Self { rest, sways, wander: [[0.0; 2]; COUNT], last: -10.0, recipe, rng, acts: Vec::new(), id: FaceId(7) }
     }
 
     pub fn rng(&mut self) -> &mut Rng {
@@ -411,12 +436,17 @@ impl Person {
         let (sp, cp) = (r.turn * pitch).to_radians().sin_cos();
         let mut moved = [[0.0f32; 2]; COUNT];
         for act in &self.acts {
-            let h = act.height(t);
+            let h = act.height(t, r.course);
             if h != 0.0 {
                 for (m, d) in moved.iter_mut().zip(&act.field) {
                     *m = [m[0] + h * d[0], m[1] + h * d[1]];
                 }
             }
+        }
+        let keep = (-(t - self.last).max(0.0) / 0.3).exp();
+        self.last = t;
+        for w in self.wander.iter_mut().flatten() {
+            *w = keep * *w + (1.0 - keep * keep).sqrt() * self.rng.normal();
         }
         let mut landmarks = [Px::default(); COUNT];
         for i in 0..COUNT {
@@ -428,8 +458,10 @@ impl Person {
             let k = r.iod * 12.0 / (12.0 - z2);
             let (u, v) = (k * (cr * x1 - sr * y1), k * (sr * x1 + cr * y1));
             let place = [320.0 + r.iod * r.speed * x, 200.0 + r.iod * r.speed * y];
-            landmarks[i] =
-                Px::new(place[0] + u + r.noise * self.rng.normal(), place[1] + v + r.noise * self.rng.normal());
+            landmarks[i] = Px::new(
+                place[0] + u + r.wander * self.wander[i][0] + r.noise * self.rng.normal(),
+                place[1] + v + r.wander * self.wander[i][1] + r.noise * self.rng.normal(),
+            );
         }
         Face { id: self.id, bounds: Rect::around(landmarks), landmarks, confidence: [1.0; COUNT] }
     }
