@@ -1,4 +1,19 @@
 //! Movement: landmarks with the head's motion removed, in inter-ocular distances, against the neutral face.
+//!
+//! A face is registered on its rigid landmarks by a robust similarity and a turn of the head (yaw and pitch by
+//! rough depth); what is left of each landmark is its movement against a running neutral face that short
+//! expressions hardly touch. Everything runs by time stamps.
+
+mod config;
+mod depth;
+mod neutral;
+mod register;
+mod response;
+mod stage;
+
+pub(crate) use config::in_range;
+pub use config::{MovementConfig, SettingError};
+pub use stage::MovementStage;
 
 use crate::frame::FaceId;
 use crate::geometry::Iod;

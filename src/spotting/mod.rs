@@ -1,4 +1,25 @@
 //! Spotting: causal onset, apex and offset per facial component; micro or macro; rejections with a name.
+//!
+//! Nine parts of the face are watched ([`Spotter`]). A part has started to move when it is far from where it was
+//! 250-500 ms ago, against its own running noise (median and MAD). From then on its movement is measured against
+//! where it was before, along its direction at the apex. Movements that overlap in time are one event, named by
+//! the strongest. [`Analysis`] does this for all faces of a source.
+
+mod analysis;
+mod config;
+mod history;
+mod noise;
+mod patch;
+mod reject;
+mod scene;
+mod spotter;
+mod timing;
+mod tracker;
+
+pub use analysis::Analysis;
+pub use config::{AnalysisConfig, SpottingConfig};
+pub use reject::Rejections;
+pub use spotter::Spotter;
 
 use crate::event::{Interval, Rejection, Stage};
 use crate::frame::FaceId;

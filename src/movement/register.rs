@@ -1,0 +1,225 @@
+//! Registration of a face on its rigid landmarks: similarity, and a turn of the head by rough depth.
+//!
+//! Iteratively re-weighted least squares (Tukey's biweight, Holland and Welsch 1977) over a Gauss-Newton
+//! step for the two angles; the similarity itself has a closed form.
+
+use crate::geometry::{FaceFrame, Iod, Pixels, Px, Similarity};
+use crate::landmarks::{PerLandmark, RIGID};
+
+/// Turn of the head out of the picture plane, in radians, against the face that it is registered to.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Pose {
+    pub yaw: f32,
+    pub pitch: f32,
+}
+
+impl Pose {
+    /// Where a landmark at `p` with depth `z` goes, and its depth afterwards.
+    fn turn(self, p: Iod, z: f32) -> (Iod, f32) {
+        let ((sy, cy), (sp, cp)) = (self.yaw.sin_cos(), self.pitch.sin_cos());
+        let z1 = z * cy - p.x * sy;
+        (Iod::new(p.x * cy + z * sy, p.y * cp - z1 * sp), p.y * sp + z1 * cp)
+    }
+
+    /// The place of a landmark after the turn.
+    pub fn place(self, p: Iod, z: f32) -> Iod {
+        self.turn(p, z).0
+    }
+
+    /// The depth of a landmark after the turn.
+    pub fn turned_depth(self, p: Iod, z: f32) -> f32 {
+        self.turn(p, z).1
+    }
+
+    /// Where a landmark seen at `p` after the turn was before it, given its depth before it.
+    pub fn inverse_place(self, p: Iod, z: f32) -> Iod {
+        let mut before = p;
+        for _ in 0..3 {
+            before = before + (p - self.place(before, z));
+        }
+        before
+    }
+
+    /// The larger of the two angles, in degrees.
+    pub fn degrees(self) -> f32 {
+        self.yaw.abs().max(self.pitch.abs()).to_degrees()
+    }
+}
+
+/// What a face is registered to.
+pub(super) struct Fit<'a> {
+    /// Places of the landmarks.
+    pub reference: &'a PerLandmark<Iod>,
+    /// Depth of the landmarks towards the camera, in IOD.
+    pub depth: &'a PerLandmark<f32>,
+    /// Expected error of a rigid landmark, in IOD.
+    pub noise: f32,
+    /// Expected size of a turn, in radians.
+    pub pose_spread: f32,
+}
+
+/// A registered face.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Registration {
+    /// From the picture to the face frame.
+    pub to_face: Similarity<Pixels, FaceFrame>,
+    /// The turn of the head that was found.
+    pub pose: Pose,
+    /// RMS distance of the rigid landmarks from the reference after the similarity alone, in IOD.
+    pub residual: f32,
+}
+
+/// Rounds of re-weighting.
+const ROUNDS: usize = 4;
+/// Fewest rigid landmarks that can carry the six unknowns with something left to check.
+const FEWEST: usize = 6;
+/// Tukey's constant: 95 % efficiency for normal errors.
+const TUKEY: f32 = 4.685;
+const N: usize = RIGID.len();
+
+/// Registers `points` to a reference, starting from the pose of the frame before. `None` when fewer than six
+/// rigid landmarks are usable or the numbers are degenerate.
+pub(super) fn register(
+    points: &PerLandmark<Px>,
+    confidence: &PerLandmark<f32>,
+    fit: &Fit,
+    start: Pose,
+) -> Option<Registration> {
+    let mut seen = [Px::default(); N];
+    let mut wanted = [(Iod::default(), 0f32); N];
+    let mut trust = [0f32; N];
+    for (k, &i) in RIGID.iter().enumerate() {
+        let (p, c) = (points.get(i)?, confidence.get(i)?);
+        seen[k] = *p;
+        wanted[k] = (*fit.reference.get(i)?, *fit.depth.get(i)?);
+        trust[k] = if p.is_finite() && c.is_finite() { c.clamp(0.0, 1.0) } else { 0.0 };
+    }
+    if trust.iter().filter(|&&w| w > 0.05).count() < FEWEST {
+        return None;
+    }
+    let mut weight = trust;
+    let mut pose = start;
+    let ridge = f64::from(fit.noise / fit.pose_spread).powi(2);
+    for _ in 0..ROUNDS {
+        let places = wanted.map(|(p, z)| pose.place(p, z));
+        let to_face = fit_similarity(&seen, &places, &weight)?;
+        let step = turn_step(&seen, &wanted, &weight, &to_face, pose, ridge)?;
+        pose.yaw = (pose.yaw + step.yaw).clamp(-1.0, 1.0);
+        pose.pitch = (pose.pitch + step.pitch).clamp(-1.0, 1.0);
+        let places = wanted.map(|(p, z)| pose.place(p, z));
+        let to_face = fit_similarity(&seen, &places, &weight)?;
+        let mut error = [0f32; N];
+        for k in 0..N {
+            error[k] = if trust[k] > 0.0 { to_face.apply(seen[k]).distance(places[k]) } else { 0.0 };
+        }
+        let reach = TUKEY * spread(&error, &trust).max(fit.noise);
+        for k in 0..N {
+            let u = (error[k] / reach).min(1.0);
+            weight[k] = trust[k] * (1.0 - u * u).powi(2);
+        }
+    }
+    let places = wanted.map(|(p, z)| pose.place(p, z));
+    let to_face = fit_similarity(&seen, &places, &weight)?;
+    let flat = wanted.map(|(p, _)| p);
+    let similarity = fit_similarity(&seen, &flat, &weight)?;
+    let (mut square, mut total) = (0f32, 0f32);
+    for k in 0..N {
+        if weight[k] > 0.0 {
+            square += weight[k] * similarity.apply(seen[k]).distance(flat[k]).powi(2);
+            total += weight[k];
+        }
+    }
+    let finite = pose.yaw.is_finite() && pose.pitch.is_finite() && to_face.scale() > 1e-6;
+    finite.then(|| Registration { to_face, pose, residual: (square / total.max(1e-6)).sqrt() })
+}
+
+fn fit_similarity(seen: &[Px; N], places: &[Iod; N], weight: &[f32; N]) -> Option<Similarity<Pixels, FaceFrame>> {
+    let pairs = seen.iter().zip(places).zip(weight);
+    Similarity::fit(pairs.filter(|(_, w)| **w > 0.0).map(|((p, q), w)| (*p, *q, *w)))
+}
+
+/// Robust spread of the errors of the trusted points: median length over the median of a Rayleigh distribution.
+fn spread(error: &[f32; N], trust: &[f32; N]) -> f32 {
+    let mut sorted = [0f32; N];
+    let mut n = 0;
+    for (e, _) in error.iter().zip(trust).filter(|(_, t)| **t > 0.0) {
+        sorted[n] = *e;
+        n += 1;
+    }
+    let sorted = &mut sorted[..n];
+    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.get(n / 2).map_or(0.0, |m| m / 1.177)
+}
+
+/// The Gauss-Newton step of the two angles with the similarity's four numbers free, and a prior that
+/// draws the angles towards zero.
+fn turn_step(
+    seen: &[Px; N],
+    wanted: &[(Iod, f32); N],
+    weight: &[f32; N],
+    to_face: &Similarity<Pixels, FaceFrame>,
+    pose: Pose,
+    ridge: f64,
+) -> Option<Pose> {
+    let (mut a, mut b) = ([[0f64; 6]; 6], [0f64; 6]);
+    let sin_pitch = pose.pitch.sin();
+    for k in 0..N {
+        if weight[k] <= 0.0 {
+            continue;
+        }
+        let (m, z) = pose.turn(wanted[k].0, wanted[k].1);
+        // Depth after the yaw alone, from the turned place and depth.
+        let z1 = z * pose.pitch.cos() - m.y * sin_pitch;
+        let e = to_face.apply(seen[k]) - m;
+        let rows = [[-m.x, m.y, -1.0, 0.0, z1, 0.0], [-m.y, -m.x, 0.0, -1.0, m.x * sin_pitch, -z]];
+        for (row, e) in rows.iter().zip([e.x, e.y]) {
+            for i in 0..6 {
+                let w = f64::from(weight[k]) * f64::from(row[i]);
+                b[i] += w * f64::from(e);
+                for j in 0..6 {
+                    a[i][j] += w * f64::from(row[j]);
+                }
+            }
+        }
+    }
+    a[4][4] += ridge;
+    a[5][5] += ridge;
+    b[4] -= ridge * f64::from(pose.yaw);
+    b[5] -= ridge * f64::from(pose.pitch);
+    let x = solve(a, b)?;
+    let bounded = |v: f64| (v as f32).clamp(-0.2, 0.2);
+    Some(Pose { yaw: bounded(x[4]), pitch: bounded(x[5]) })
+}
+
+/// Solves a symmetric positive definite system by Cholesky's decomposition.
+fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
+    for i in 0..6 {
+        for j in 0..=i {
+            let mut s = a[i][j];
+            for k in 0..j {
+                s -= a[i][k] * a[j][k];
+            }
+            if i == j {
+                if !(s.is_finite() && s > 1e-12) {
+                    return None;
+                }
+                a[i][i] = s.sqrt();
+            } else {
+                a[i][j] = s / a[j][j];
+            }
+        }
+    }
+    for i in 0..6 {
+        for k in 0..i {
+            b[i] -= a[i][k] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    for i in (0..6).rev() {
+        for k in i + 1..6 {
+            b[i] -= a[k][i] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    b.iter().all(|v| v.is_finite()).then_some(b)
+}
