@@ -1,6 +1,37 @@
 //! Sources: where frames come from. One trait, one file per kind, chosen by one URI-like string.
 
-use crate::frame::Frame;
+mod images;
+mod input;
+mod live;
+mod luma;
+mod mjpeg;
+mod modes;
+mod options;
+mod pgm;
+mod rate;
+mod raw;
+mod replay;
+mod spec;
+#[cfg(test)]
+mod testing;
+mod timeline;
+mod v4l2;
+mod y4m;
+
+pub use images::{ImagesSource, ImagesSpec};
+pub use input::Origin;
+pub use live::LiveCounts;
+pub use luma::PixelFormat;
+pub use modes::{CameraFormat, Choice, Mode, Wish, choose};
+pub use rate::{MAX_SIDE, Rate, Size};
+pub use raw::{RawSource, RawSpec};
+pub use replay::{LandmarkWriter, ReplaySource, ReplaySpec};
+pub use spec::{SourceSpec, SyntheticSpec};
+pub use v4l2::{DeviceInfo, V4l2Source, V4l2Spec, list_devices};
+pub use y4m::{Y4mSource, Y4mSpec};
+
+use crate::frame::{Content, Frame, Luma};
+use crate::time::Timestamp;
 use std::time::Duration;
 
 /// What asking a source for a frame brought.
@@ -44,6 +75,19 @@ pub enum CaptureError {
         /// The system's answer.
         why: String,
     },
+}
+
+/// A frame to be handed to [`Source::next`] for the first time.
+pub fn blank_frame() -> Frame {
+    Frame { time: Timestamp::default(), sequence: 0, lost_before: 0, content: Content::Picture(Luma::default()) }
+}
+
+/// Takes the picture's memory out of a frame, to be filled and put back.
+fn take_luma(frame: &mut Frame) -> Luma {
+    match &mut frame.content {
+        Content::Picture(luma) => std::mem::take(luma),
+        Content::Faces(_) => Luma::default(),
+    }
 }
 
 /// Something that delivers frames.

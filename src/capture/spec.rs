@@ -1,0 +1,453 @@
+//! One string that says where frames come from: `scheme:what?option=value&option=value`.
+
+use super::images::ImagesSpec;
+use super::input::Origin;
+use super::luma::PixelFormat;
+use super::modes::{CameraFormat, Wish};
+use super::options::{Options, decode, encode, hint, print, spec};
+use super::raw::RawSpec;
+use super::replay::ReplaySpec;
+use super::v4l2::V4l2Spec;
+use super::y4m::Y4mSpec;
+use super::{CaptureError, Source};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Every scheme.
+const SCHEMES: [&str; 6] = ["v4l2", "y4m", "raw", "images", "replay", "synthetic"];
+/// Compressed video, by file extension.
+const COMPRESSED: [&str; 12] =
+    ["mp4", "mkv", "avi", "mov", "webm", "m4v", "mpg", "mpeg", "wmv", "h264", "hevc", "mjpeg"];
+
+/// Where frames come from, read from and printed as one string:
+///
+/// * `v4l2:/dev/video0?size=640x480&fps=60&format=YUYV`, or just `/dev/video0`, `/dev/v4l/by-id/...`
+/// * `y4m:FILE`, `y4m:-` (standard input), `?fps=` in place of the stream's rate
+/// * `raw:-?format=yuv420&size=640x480&fps=90`, `stride=` where rows are padded
+/// * `images:DIR?fps=100`
+/// * `replay:FILE`
+/// * `synthetic:?seed=1`
+///
+/// In a file name `?`, `&`, `=` and `%` may be written `%3F`, `%26`, `%3D`, `%25`; only `?` has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SourceSpec {
+    /// A camera.
+    V4l2(V4l2Spec),
+    /// Uncompressed video with a header.
+    Y4m(Y4mSpec),
+    /// Uncompressed video without a header.
+    Raw(RawSpec),
+    /// Still pictures.
+    Images(ImagesSpec),
+    /// Recorded landmarks.
+    Replay(ReplaySpec),
+    /// A built-in face that makes labelled expressions.
+    Synthetic(SyntheticSpec),
+}
+
+/// Options of the synthetic source, which checks them itself when it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct SyntheticSpec {
+    /// Option names and values.
+    pub options: BTreeMap<String, String>,
+}
+
+impl SyntheticSpec {
+    /// Builds the synthetic source.
+    ///
+    /// # Errors
+    /// [`CaptureError::Spec`] when an option is unknown or wrong.
+    pub fn build(&self) -> Result<Box<dyn Source>, CaptureError> {
+        synthetic(&self.options)
+    }
+}
+
+/// Hands the options to the synthetic source.
+fn synthetic(_options: &BTreeMap<String, String>) -> Result<Box<dyn Source>, CaptureError> {
+    Err(spec("synthetic: this build has no synthetic source".into()))
+}
+
+impl SourceSpec {
+    /// Opens the source.
+    ///
+    /// # Errors
+    /// [`CaptureError::Unavailable`] when the device or file cannot be opened, [`CaptureError::Spec`] when
+    /// options contradict one another.
+    pub fn build(&self) -> Result<Box<dyn Source>, CaptureError> {
+        Ok(match self {
+            Self::V4l2(s) => Box::new(s.build()?),
+            Self::Y4m(s) => Box::new(s.build()?),
+            Self::Raw(s) => Box::new(s.build()?),
+            Self::Images(s) => Box::new(s.build()?),
+            Self::Replay(s) => Box::new(s.build()?),
+            Self::Synthetic(s) => s.build()?,
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, CaptureError> {
+        if text.trim().is_empty() {
+            return Err(spec(format!("no source given; the kinds are {}", examples())));
+        }
+        if let Some(c) = text.chars().find(|c| c.is_control()) {
+            return Err(spec(format!("the source holds the control character {c:?}")));
+        }
+        let (place, options) = text.split_once('?').unwrap_or((text, ""));
+        match place.split_once(':') {
+            Some((scheme, rest)) if SCHEMES.contains(&scheme) => Self::of_scheme(scheme, rest, options),
+            _ if place == "synthetic" => Self::of_scheme(place, "", options),
+            _ if place.starts_with("/dev/video") || place.starts_with("/dev/v4l/") => {
+                Self::of_scheme("v4l2", place, options)
+            }
+            _ => {
+                let scheme = guess(Path::new(&decode(place)))?;
+                log::info!("taking {place} for {scheme}:{place}");
+                Self::of_scheme(scheme, place, options)
+            }
+        }
+    }
+
+    fn of_scheme(scheme: &str, place: &str, options: &str) -> Result<Self, CaptureError> {
+        let place = decode(place);
+        let need = |what: &str| {
+            if place.is_empty() {
+                Err(spec(format!("{scheme}: no {what} given; for example {}", example(scheme))))
+            } else {
+                Ok(())
+            }
+        };
+        let origin = || if place == "-" { Origin::Stdin } else { Origin::File(PathBuf::from(&place)) };
+        Ok(match scheme {
+            "v4l2" => {
+                need("device")?;
+                let mut o = Options::parse("v4l2", options, &["size", "fps", "format"])?;
+                let wish = Wish { size: o.take("size")?, fps: o.take("fps")?, format: o.take("format")? };
+                Self::V4l2(V4l2Spec { device: place.into(), wish })
+            }
+            "y4m" => {
+                need("file")?;
+                let mut o = Options::parse("y4m", options, &["fps"])?;
+                Self::Y4m(Y4mSpec { origin: origin(), fps: o.take("fps")? })
+            }
+            "raw" => {
+                need("file")?;
+                let mut o = Options::parse("raw", options, &["format", "size", "fps", "stride"])?;
+                Self::Raw(RawSpec {
+                    origin: origin(),
+                    format: o.need("format", "yuv420")?,
+                    size: o.need("size", "640x480")?,
+                    fps: o.need("fps", "90")?,
+                    stride: o.take::<Stride>("stride")?.map(|s| s.0),
+                })
+            }
+            "images" => {
+                need("directory")?;
+                let mut o = Options::parse("images", options, &["fps"])?;
+                Self::Images(ImagesSpec { directory: place.into(), fps: o.take("fps")? })
+            }
+            "replay" => {
+                need("file")?;
+                if !options.is_empty() {
+                    return Err(spec("replay: it has no options: everything is in the recording".into()));
+                }
+                Self::Replay(ReplaySpec { origin: origin() })
+            }
+            _ => {
+                if !place.is_empty() {
+                    return Err(spec(format!(
+                        "synthetic: options go behind a question mark, as in synthetic:?{place}"
+                    )));
+                }
+                Self::Synthetic(SyntheticSpec { options: Options::parse("synthetic", options, &[])?.rest() })
+            }
+        })
+    }
+}
+
+impl FromStr for SourceSpec {
+    type Err = CaptureError;
+
+    /// Reads a source string. A bare file name is looked at on disk to find its kind; nothing is opened
+    /// otherwise.
+    fn from_str(text: &str) -> Result<Self, CaptureError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for SourceSpec {
+    type Error = CaptureError;
+    fn try_from(text: String) -> Result<Self, CaptureError> {
+        text.parse()
+    }
+}
+
+impl From<SourceSpec> for String {
+    fn from(spec: SourceSpec) -> Self {
+        spec.to_string()
+    }
+}
+
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn text<T: ToString>(value: Option<T>) -> Option<String> {
+            value.map(|v| v.to_string())
+        }
+        let path = |p: &Path| encode(&p.to_string_lossy());
+        let origin = |o: &Origin| encode(&o.to_string());
+        match self {
+            Self::V4l2(s) => {
+                write!(f, "v4l2:{}", path(&s.device))?;
+                let Wish { size, fps, format } = s.wish;
+                print(f, &[("size", text(size)), ("fps", text(fps)), ("format", format.map(|m| m.name().into()))])
+            }
+            Self::Y4m(s) => {
+                write!(f, "y4m:{}", origin(&s.origin))?;
+                print(f, &[("fps", text(s.fps))])
+            }
+            Self::Raw(s) => {
+                write!(f, "raw:{}", origin(&s.origin))?;
+                print(
+                    f,
+                    &[
+                        ("format", Some(s.format.name().into())),
+                        ("size", text(Some(s.size))),
+                        ("fps", text(Some(s.fps))),
+                        ("stride", text(s.stride)),
+                    ],
+                )
+            }
+            Self::Images(s) => {
+                write!(f, "images:{}", path(&s.directory))?;
+                print(f, &[("fps", text(s.fps))])
+            }
+            Self::Replay(s) => write!(f, "replay:{}", origin(&s.origin)),
+            Self::Synthetic(s) => {
+                f.write_str("synthetic:")?;
+                let options: Vec<_> = s.options.iter().map(|(k, v)| (k.as_str(), Some(v.clone()))).collect();
+                print(f, &options)
+            }
+        }
+    }
+}
+
+impl FromStr for PixelFormat {
+    type Err = CaptureError;
+
+    fn from_str(name: &str) -> Result<Self, CaptureError> {
+        Self::from_name(name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name);
+            spec(format!("unknown pixel format \"{name}\"{}; the formats are {}", hint(name, &known), known.join(", ")))
+        })
+    }
+}
+
+impl FromStr for CameraFormat {
+    type Err = CaptureError;
+
+    fn from_str(name: &str) -> Result<Self, CaptureError> {
+        Self::from_name(name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name);
+            spec(format!("mercam does not read the camera format \"{name}\"; it reads {}", known.join(", ")))
+        })
+    }
+}
+
+/// Bytes from row to row.
+struct Stride(u32);
+
+impl FromStr for Stride {
+    type Err = CaptureError;
+
+    fn from_str(s: &str) -> Result<Self, CaptureError> {
+        s.parse().map(Self).map_err(|_| spec(format!("\"{s}\" is no number of bytes")))
+    }
+}
+
+/// The kind of a file that was named without a scheme, by its extension or its first bytes.
+fn guess(path: &Path) -> Result<&'static str, CaptureError> {
+    let shown = path.display().to_string();
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    if path.is_dir() {
+        return Ok("images");
+    }
+    if path.is_file() {
+        let mut start = [0u8; 64];
+        let n = std::fs::File::open(path).and_then(|mut f| f.read(&mut start)).unwrap_or(0);
+        let start = start.get(..n).unwrap_or(&[]);
+        if start.starts_with(b"YUV4MPEG2") || extension == "y4m" {
+            return Ok("y4m");
+        }
+        if start.starts_with(b"{\"mercam\"") {
+            return Ok("replay");
+        }
+        if COMPRESSED.contains(&extension.as_str()) {
+            return Err(spec(format!("{shown}: mercam reads no compressed video; {}", convert(&shown))));
+        }
+        return Err(spec(format!(
+            "{shown}: what this file holds cannot be told from its name or contents; say its kind in front: {}",
+            examples()
+        )));
+    }
+    if extension == "y4m" {
+        return Ok("y4m");
+    }
+    let scheme = shown.split_once(':').map_or("", |(s, _)| s);
+    if shown == "-" {
+        Err(spec("- is standard input, but of what kind? y4m:- or raw:-?format=yuv420&size=640x480&fps=90".into()))
+    } else if ["rtsp", "rtmp", "http", "https", "udp", "rtp", "webrtc"].contains(&scheme) {
+        Err(spec(format!("mercam opens no network connection for pictures; {}", convert(&shown))))
+    } else if ["libcamera", "csi", "rpicam", "picamera"].contains(&scheme) {
+        Err(spec(
+            "cameras on the ribbon connector are read through a pipe: rpicam-vid -t 0 --width 640 --height 480 \
+             --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90'"
+                .into(),
+        ))
+    } else if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        Err(spec(format!(
+            "unknown kind of source \"{scheme}\"{}; the kinds are {}",
+            hint(scheme, &SCHEMES),
+            examples()
+        )))
+    } else if shown.bytes().all(|b| b.is_ascii_digit()) {
+        Err(spec(format!("a camera is named by its device: /dev/video{shown} (mercam devices lists them)")))
+    } else {
+        Err(spec(format!(
+            "\"{shown}\" is neither a kind of source{} nor a file; the kinds are {}",
+            hint(&shown, &SCHEMES),
+            examples()
+        )))
+    }
+}
+
+fn convert(what: &str) -> String {
+    format!("convert it on the way: ffmpeg -i {what} -f yuv4mpegpipe -pix_fmt yuv420p - | mercam run --source y4m:-")
+}
+
+fn example(scheme: &str) -> &'static str {
+    match scheme {
+        "v4l2" => "v4l2:/dev/video0",
+        "y4m" => "y4m:FILE or y4m:-",
+        "raw" => "raw:-?format=yuv420&size=640x480&fps=90",
+        "images" => "images:DIR?fps=100",
+        "replay" => "replay:FILE",
+        _ => "synthetic:",
+    }
+}
+
+fn examples() -> String {
+    SCHEMES.map(example).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> SourceSpec {
+        text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    fn refuse(text: &str) -> String {
+        text.parse::<SourceSpec>().err().unwrap_or_else(|| panic!("{text} was accepted")).to_string()
+    }
+
+    #[test]
+    fn every_kind_is_read_and_printed() {
+        for text in [
+            "v4l2:/dev/video0",
+            "v4l2:/dev/v4l/by-id/usb-Maker_Cam-video-index0?size=640x480&fps=60&format=YUYV",
+            "y4m:-",
+            "y4m:some dir/clip.y4m?fps=30000/1001",
+            "raw:-?format=yuv420&size=640x480&fps=90",
+            "raw:x.yuv?format=nv12&size=1296x972&fps=2997/100&stride=1344",
+            "images:frames?fps=100",
+            "replay:run.jsonl",
+            "synthetic:",
+            "synthetic:?duration=20&fps=100&render=pixels&seed=1",
+            "y4m:odd%3Fname%25.y4m",
+        ] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn short_forms_are_understood() {
+        assert_eq!(parse("/dev/video2").to_string(), "v4l2:/dev/video2");
+        assert_eq!(parse("/dev/v4l/by-id/usb-x?fps=60").to_string(), "v4l2:/dev/v4l/by-id/usb-x?fps=60");
+        assert_eq!(parse("synthetic").to_string(), "synthetic:");
+        assert_eq!(parse("clip.y4m").to_string(), "y4m:clip.y4m");
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+            dir.path().join(name).display().to_string()
+        };
+        assert!(matches!(parse(&dir.path().display().to_string()), SourceSpec::Images(_)));
+        assert!(matches!(parse(&file("a", b"YUV4MPEG2 W1")), SourceSpec::Y4m(_)));
+        assert!(matches!(parse(&file("b", b"{\"mercam\":\"landmarks\"")), SourceSpec::Replay(_)));
+        assert!(refuse(&file("c.mp4", b"ftyp")).contains("ffmpeg -i"));
+        assert!(refuse(&file("d.bin", b"????")).contains("say its kind"));
+    }
+
+    #[test]
+    fn mistakes_are_answered_with_the_mend() {
+        for (text, answer) in [
+            ("", "no source given"),
+            ("v4l:/dev/video0", "did you mean \"v4l2\"?"),
+            ("v4l3", "did you mean \"v4l2\"?"),
+            ("replya:x", "did you mean \"replay\"?"),
+            ("rtsp://host/stream", "no network connection"),
+            ("libcamera:0", "rpicam-vid"),
+            ("0", "/dev/video0"),
+            ("-", "y4m:-"),
+            ("nowhere.mp4", "nor a file"),
+            ("y4m:", "y4m: no file given"),
+            ("v4l2:", "v4l2: no device given"),
+            ("v4l2:/dev/video0?fpps=3", "did you mean \"fps\"?"),
+            ("v4l2:/dev/video0?format=H264", "GREY, YU12"),
+            ("v4l2:/dev/video0?size=big", "WIDTHxHEIGHT"),
+            ("v4l2:/dev/vid\0eo0", "control character"),
+            ("raw:-?format=yuv420&fps=9", "size=640x480"),
+            ("raw:-?format=yuv42&size=6x4&fps=9", "did you mean \"yuv420\"?"),
+            ("raw:-?format=grey&size=6x4&fps=9&stride=wide", "no number of bytes"),
+            ("replay:x?fps=3", "has no options"),
+            ("synthetic:seed=1", "synthetic:?seed=1"),
+        ] {
+            let e = refuse(text);
+            assert!(e.contains(answer), "{text}: {e}");
+        }
+    }
+
+    #[test]
+    fn it_is_a_string_in_configuration_files() {
+        #[derive(Deserialize, Serialize)]
+        struct Config {
+            source: SourceSpec,
+        }
+        let config: Config = toml::from_str("source = \"y4m:-\"").unwrap();
+        assert_eq!(config.source, parse("y4m:-"));
+        assert_eq!(toml::to_string(&config).unwrap().trim(), "source = \"y4m:-\"");
+        let e = toml::from_str::<Config>("source = \"y5m:-\"").err().unwrap().to_string();
+        assert!(e.contains("did you mean \"y4m\"?"), "{e}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(v4l2|y4m|raw|images|replay|synthetic|:|\\?|&|=|%|size|fps|-|\\PC){0,12}") {
+            if let Ok(s) = text.parse::<SourceSpec>() {
+                prop_assert_eq!(s.to_string().parse::<SourceSpec>().unwrap(), s);
+            }
+        }
+
+        #[test]
+        fn any_file_name_survives_printing(name in "[^\\p{C}]{1,20}") {
+            let s = SourceSpec::Y4m(Y4mSpec { origin: Origin::File(name.clone().into()), fps: None });
+            let back = s.to_string().parse::<SourceSpec>().unwrap();
+            prop_assert_eq!(back, if name == "-" { SourceSpec::Y4m(Y4mSpec { origin: Origin::Stdin, fps: None }) } else { s });
+        }
+    }
+}
