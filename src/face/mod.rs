@@ -3,6 +3,12 @@
 //! The networks only anchor; movement comes from Lucas-Kanade on contrast-normalised luma.
 
 pub mod lk;
+pub mod stage;
+pub mod track_config;
+pub mod track_fit;
+pub mod track_key;
+pub mod track_point;
+pub mod tracker;
 
 use crate::frame::Luma;
 use crate::geometry::{Px, Rect, Roi};
