@@ -10,6 +10,12 @@ pub mod models;
 pub mod network;
 pub mod ops;
 pub mod lk;
+pub mod stage;
+pub mod track_config;
+pub mod track_fit;
+pub mod track_key;
+pub mod track_point;
+pub mod tracker;
 
 use crate::frame::Luma;
 use crate::geometry::{Px, Rect, Roi};

@@ -17,16 +17,23 @@ pub struct NormaliseScale {
     /// Variance added to the local one, in grey levels squared: where a picture has no more structure than
     /// this, its noise is not blown up.
     pub floor: f32,
+    /// Side of the blocks whose means carry the statistics, in pixels, at least 1: see [`Self::step_for`].
+    pub step: usize,
 }
 
 impl NormaliseScale {
-    /// Side of the blocks whose means carry the statistics: a power of two, about half of the mean's sigma.
-    pub fn step(&self) -> usize {
+    /// The side of the blocks that fits a mean's sigma: a power of two, about half of it.
+    pub fn step_for(mean_sigma: f32) -> usize {
         let mut step = 1;
-        while step < 32 && (step * 2) as f32 <= self.mean_sigma * 0.6 {
+        while step < 32 && (step * 2) as f32 <= mean_sigma * 0.6 {
             step *= 2;
         }
         step
+    }
+
+    /// The same statistics for a face that is `zoom` times as large; the blocks stay.
+    pub fn zoomed(&self, zoom: f32) -> Self {
+        Self { mean_sigma: self.mean_sigma * zoom, spread_sigma: self.spread_sigma * zoom, ..*self }
     }
 }
 
@@ -47,7 +54,7 @@ impl Normaliser {
         if w == 0 || h == 0 {
             return;
         }
-        let step = scale.step();
+        let step = scale.step.max(1);
         block_means(plane, step, &mut self.coarse);
         self.blur(scale.mean_sigma / step as f32);
         self.widen(w, step);
@@ -196,7 +203,7 @@ fn add_blocks<const N: usize>(row: &[f32], out: &mut [f32], f: &impl Fn(f32) -> 
 mod tests {
     use super::*;
 
-    const SCALE: NormaliseScale = NormaliseScale { mean_sigma: 7.2, spread_sigma: 10.8, floor: 4.0 };
+    const SCALE: NormaliseScale = NormaliseScale { mean_sigma: 7.2, spread_sigma: 10.8, floor: 4.0, step: 4 };
 
     fn noise(w: usize, h: usize) -> Plane {
         let mut p = Plane::new(w, h);
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_block_statistics_agree_with_the_definition() {
-        let small = NormaliseScale { mean_sigma: 3.6, spread_sigma: 5.4, floor: 4.0 };
+        let small = NormaliseScale { mean_sigma: 3.6, spread_sigma: 5.4, floor: 4.0, step: 2 };
         let plane = noise(72, 64);
         let mut fast = plane.clone();
         Normaliser::default().run(&mut fast, &small);
