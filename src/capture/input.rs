@@ -7,6 +7,7 @@ use super::CaptureError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -179,8 +180,14 @@ impl Input {
 }
 
 fn open_file(path: &Path) -> std::io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    // Opening a named pipe would wait for its writer, and nothing could interrupt that; without blocking it
+    // opens at once, and the polls wait for the writer.
+    let flags = if kind.is_fifo() { rustix::fs::OFlags::NONBLOCK.bits() } else { 0 };
+    std::fs::OpenOptions::new().read(true).custom_flags(flags as i32).open(path)
 }
 
 fn why_not(e: &std::io::Error, origin: &Origin) -> String {
@@ -277,6 +284,18 @@ mod tests {
         feeder.join().unwrap();
         assert_eq!(sizes.get(5), sizes.last());
         assert!(sizes.iter().all(|&s| s <= 100_000 + 2 * CHUNK), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_named_pipe_is_opened_before_its_writer_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let mut input = Input::open("y4m", &Origin::File(path.clone())).unwrap();
+        assert_eq!(input.fill(1, soon()).unwrap(), Fill::Timeout);
+        std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(b"ab").unwrap();
+        assert_eq!(input.fill(2, soon()).unwrap(), Fill::Ready);
+        assert_eq!(input.fill(3, soon()).unwrap(), Fill::End);
     }
 
     #[test]

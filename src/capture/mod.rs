@@ -1,5 +1,6 @@
 //! Sources: where frames come from. One trait, one file per kind, chosen by one URI-like string.
 
+mod guess;
 mod images;
 mod input;
 mod live;

@@ -97,6 +97,11 @@ impl<W: Write> LandmarkWriter<W> {
         self.out.flush()
     }
 
+    /// Gives back what was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     fn put(&mut self, value: &impl Serialize) -> io::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, value)?;
