@@ -245,12 +245,8 @@ impl SerialSink {
                     }
                     Err(e) => log::debug!("{}: speed cannot be read back: {e}", self.name),
                 }
+                // Well again only when it takes an event: a line can open and break at once, for ever.
                 self.line = Some(line);
-                self.backoff.succeeded();
-                if self.trouble.take().is_some() {
-                    log::info!("{}: open again; {} events were lost meanwhile", self.name, self.missed);
-                }
-                self.missed = 0;
             }
             Err(why) => self.away(now, &why),
         }
@@ -288,8 +284,10 @@ impl Sink for SerialSink {
         self.frame.push(self.config.format.delimiter());
         let encoded = self.config.format.encode(event, &mut self.frame);
         encoded.map_err(|why| SinkError::event(&self.name, event, why))?;
+        let mut broken = None;
         // Twice, because a line that was unplugged and is back is found out only by a failing write.
         for _ in 0..2 {
+            broken = None;
             let now = Instant::now();
             self.open(now);
             let Some(line) = &self.line else { break };
@@ -298,6 +296,7 @@ impl Sink for SerialSink {
             let bytes = self.frame.get(usize::from(!line.unclean)..).unwrap_or_default();
             match line.write(bytes, deadline) {
                 Ok(()) => {
+                    self.backoff.succeeded();
                     if self.trouble.take().is_some() {
                         log::info!("{}: takes events again; {} were lost meanwhile", self.name, self.missed);
                     }
@@ -315,12 +314,13 @@ impl Sink for SerialSink {
                 Err(e) => {
                     log::debug!("{}: {e}", self.name);
                     self.line = None;
+                    broken = Some(e);
                 }
             }
         }
-        if self.line.is_none() && self.trouble.is_none() {
+        if let Some(e) = broken {
             // It opened, and broke at once again.
-            self.away(Instant::now(), "breaks when written to");
+            self.away(Instant::now(), &format!("breaks when written to ({e})"));
         }
         let why = self.trouble.clone().unwrap_or_default();
         Err(self.lost(why))

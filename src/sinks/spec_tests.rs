@@ -94,3 +94,19 @@ proptest! {
         prop_assert_eq!(parse(&spec.to_string()), spec);
     }
 }
+
+#[test]
+fn the_reference_page_has_every_option_with_its_default() {
+    let page = include_str!("../../docs/reference/sinks.md");
+    for kind in KINDS {
+        let defaults = SinkSpec::of_kind(kind).unwrap();
+        assert_eq!(defaults.kind(), kind);
+        assert!(page.contains(&format!("| `{kind}")), "{kind}");
+        for (key, value) in defaults.table().unwrap() {
+            let row = page.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{key}`")));
+            let row = row.unwrap_or_else(|| panic!("{kind}: `{key}` is not in the page"));
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            assert!(row.contains(&value), "{kind}: `{key}` is {value} by default, the page says {row}");
+        }
+    }
+}
