@@ -43,11 +43,11 @@ pub struct SyntheticConfig {
     pub render: Render,
     /// Real time or as fast as possible. Default real.
     pub pace: Pace,
-    /// Width of the picture in pixels, 64 to 4096. Default 640.
+    /// Width of the picture in pixels, 64 to 2048. Default 640.
     pub width: u32,
-    /// Height of the picture in pixels, 64 to 4096. Default 480.
+    /// Height of the picture in pixels, 64 to 2048. Default 480.
     pub height: u32,
-    /// Inter-ocular distance in pixels, 20 to 400; less where several faces would overlap. Default 90.
+    /// Inter-ocular distance in pixels, 20 to 200; less where several faces would overlap. Default 90.
     pub iod: f32,
     /// Number of faces, 1 to 3. Default 1.
     pub faces: u32,
@@ -195,9 +195,9 @@ impl SyntheticConfig {
         if let Some(d) = self.duration {
             range("duration", d, 0.0, 1e7)?;
         }
-        range("width", self.width.into(), 64.0, 4096.0)?;
-        range("height", self.height.into(), 64.0, 4096.0)?;
-        range("iod", self.iod.into(), 20.0, 400.0)?;
+        range("width", self.width.into(), 64.0, 2048.0)?;
+        range("height", self.height.into(), 64.0, 2048.0)?;
+        range("iod", self.iod.into(), 20.0, 200.0)?;
         range("faces", self.faces.into(), 1.0, 3.0)?;
         range("noise", self.noise.into(), 0.0, 10.0)?;
         range("camera_noise", self.camera_noise.into(), 0.0, 50.0)?;
@@ -241,7 +241,7 @@ impl SyntheticConfig {
     ///
     /// # Errors
     /// When a setting is out of its range.
-    pub fn build_with(&self, portrait: Portrait) -> Result<SyntheticSource, CaptureError> {
+    pub fn build_with(&self, portrait: &Portrait) -> Result<SyntheticSource, CaptureError> {
         self.check()?;
         let config = Self { faces: 1, render: Render::Pixels, ..self.clone() };
         Ok(SyntheticSource::new(config, Some(portrait)))

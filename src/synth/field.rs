@@ -174,9 +174,7 @@ fn cholesky(face: &PerLandmark<Iod>) -> Option<Factor> {
             if i == j {
                 s += RIDGE;
             }
-            for k in 0..j {
-                s -= l[i][k] * l[j][k];
-            }
+            s -= l[i][..j].iter().zip(&l[j][..j]).map(|(a, b)| a * b).sum::<f64>();
             if i == j {
                 if !(s.is_finite() && s > 1e-9) {
                     return None;

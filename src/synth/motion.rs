@@ -6,19 +6,19 @@ use crate::time::Timestamp;
 
 /// Where the head is: shift in IOD, angles in radians, scale factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pose {
+pub(crate) struct Pose {
     /// To the right in the picture, in IOD.
-    pub x: f32,
+    pub(crate) x: f32,
     /// Down, in IOD.
-    pub y: f32,
+    pub(crate) y: f32,
     /// Turn in the picture plane, positive clockwise as seen.
-    pub roll: f32,
+    pub(crate) roll: f32,
     /// Turn about the vertical axis; positive brings the nose to the right in the picture.
-    pub yaw: f32,
+    pub(crate) yaw: f32,
     /// Nod; positive brings the nose down.
-    pub pitch: f32,
+    pub(crate) pitch: f32,
     /// Size relative to the resting head.
-    pub scale: f32,
+    pub(crate) scale: f32,
 }
 
 impl Default for Pose {

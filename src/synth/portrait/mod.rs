@@ -35,7 +35,7 @@ enum Picture {
 pub(crate) type Bounds = [f32; 4];
 
 /// What a drawn person covers.
-const PERSON: Bounds = [-2.5, -2.05, 2.5, 3.6];
+const PERSON: Bounds = [-2.5, -2.05, 2.5, 12.0];
 
 impl Portrait {
     /// The built-in person that `seed` names.
@@ -143,7 +143,7 @@ mod tests {
     fn a_drawn_person_has_dark_pupils_at_the_eyes_and_a_dark_mouth_line() {
         let portrait = Portrait::drawn(1);
         let weights = Weights::new();
-        let texture = portrait.texture(40.0, PERSON, &weights);
+        let texture = portrait.texture(40.0, [-2.5, -2.0, 2.5, 3.0], &weights);
         let at = |p: Iod| texture.sample(&weights, p, 128.0);
         let cheek = at(Iod::new(-0.5, 0.45));
         assert!(cheek > 110.0, "{cheek}");
