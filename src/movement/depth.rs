@@ -7,7 +7,7 @@
 
 use super::register::{Fit, Pose, register};
 use crate::geometry::{Iod, Px};
-use crate::landmarks::{COUNT, MIRROR, PerLandmark, RIGID};
+use crate::landmarks::{COUNT, MIRROR, PerLandmark};
 
 /// Right half and middle line: landmark, depth towards the camera in IOD, zero at the inner eye corners.
 const DEPTH: [(usize, f32); 39] = [
@@ -53,7 +53,7 @@ const DEPTH: [(usize, f32); 39] = [
 ];
 
 /// Places of the rigid landmarks of the right half and the middle line in a frontal face, in IOD.
-const FRONTAL: [(usize, f32, f32); 7] = [
+const FRONTAL: [(usize, f32, f32); 8] = [
     (27, 0.0, -0.03),
     (28, 0.0, 0.16),
     (29, 0.0, 0.34),
@@ -61,6 +61,7 @@ const FRONTAL: [(usize, f32, f32); 7] = [
     (32, -0.11, 0.72),
     (33, 0.0, 0.75),
     (36, -0.71, 0.0),
+    (39, -0.29, 0.01),
 ];
 
 /// How far people's rigid landmarks lie from the frontal mean, in IOD.
@@ -87,8 +88,7 @@ fn frontal_depth() -> PerLandmark<f32> {
 pub(super) fn depth_of(neutral: &PerLandmark<Iod>, confidence: &PerLandmark<f32>) -> PerLandmark<f32> {
     let mut depth = frontal_depth();
     let mut frontal = [Iod::default(); COUNT];
-    let inner_corner = [(39, -0.29, 0.01)];
-    for &(i, x, y) in FRONTAL.iter().chain(&inner_corner) {
+    for &(i, x, y) in &FRONTAL {
         if let Some(p) = frontal.get_mut(i) {
             *p = Iod::new(x, y);
         }
@@ -108,12 +108,16 @@ pub(super) fn depth_of(neutral: &PerLandmark<Iod>, confidence: &PerLandmark<f32>
     depth
 }
 
-/// The rigid landmarks all have a place in [`FRONTAL`] (or are its mirror, or the inner corner).
-const _: () = assert!(RIGID.len() == 11);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::landmarks::RIGID;
+
+    #[test]
+    fn every_rigid_landmark_has_a_place_in_the_frontal_face() {
+        let placed = |i: usize| FRONTAL.iter().any(|f| f.0 == i || MIRROR[f.0] == i);
+        assert!(RIGID.iter().all(|&i| placed(i)));
+    }
 
     #[test]
     fn depth_is_symmetric_and_the_nose_tip_comes_first() {

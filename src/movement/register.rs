@@ -195,10 +195,7 @@ fn turn_step(
 fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
     for i in 0..6 {
         for j in 0..=i {
-            let mut s = a[i][j];
-            for k in 0..j {
-                s -= a[i][k] * a[j][k];
-            }
+            let s = a[i][j] - a[i].iter().zip(&a[j]).take(j).map(|(p, q)| p * q).sum::<f64>();
             if i == j {
                 if !(s.is_finite() && s > 1e-12) {
                     return None;
@@ -222,4 +219,55 @@ fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
         b[i] /= a[i][i];
     }
     b.iter().all(|v| v.is_finite()).then_some(b)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::landmarks::COUNT;
+
+    /// A reference, its depth, and its picture after a turn, with a similarity to pixels.
+    fn scene(pose: Pose) -> (PerLandmark<Iod>, PerLandmark<f32>, PerLandmark<Px>) {
+        let mut reference = [Iod::default(); COUNT];
+        let mut depth = [0.0; COUNT];
+        for (k, (p, z)) in reference.iter_mut().zip(&mut depth).enumerate() {
+            let a = k as f32 * 2.4;
+            *p = Iod::new(0.7 * a.cos(), 0.4 + 0.5 * a.sin());
+            *z = 0.3 * (1.7 * a).cos();
+        }
+        let to_picture = Similarity::<FaceFrame, Pixels>::new(79.0, 12.0, 300.0, 200.0);
+        let mut seen = [Px::default(); COUNT];
+        for (s, (p, z)) in seen.iter_mut().zip(reference.iter().zip(&depth)) {
+            *s = to_picture.apply(pose.place(*p, *z));
+        }
+        (reference, depth, seen)
+    }
+
+    #[test]
+    fn a_turn_is_found_and_one_wrong_landmark_does_not_matter() {
+        let truth = Pose { yaw: 0.12, pitch: -0.08 };
+        let (reference, depth, mut seen) = scene(truth);
+        seen[RIGID[2]] = Px::new(seen[RIGID[2]].x + 9.0, seen[RIGID[2]].y - 6.0);
+        let fit = Fit { reference: &reference, depth: &depth, noise: 0.002, pose_spread: 0.3 };
+        let found = register(&seen, &[1.0; COUNT], &fit, Pose::default()).unwrap();
+        assert!(
+            (found.pose.yaw - truth.yaw).abs() < 2e-3 && (found.pose.pitch - truth.pitch).abs() < 2e-3,
+            "{found:?}"
+        );
+        let i = RIGID[5];
+        assert!(found.to_face.apply(seen[i]).distance(truth.place(reference[i], depth[i])) < 1e-3);
+        assert!(found.residual > 0.005, "the turn shows in the residual of the similarity alone");
+    }
+
+    #[test]
+    fn too_few_rigid_landmarks_or_all_in_one_place_are_refused() {
+        let (reference, depth, seen) = scene(Pose::default());
+        let fit = Fit { reference: &reference, depth: &depth, noise: 0.002, pose_spread: 0.1 };
+        let mut confidence = [1.0; COUNT];
+        RIGID.iter().take(6).for_each(|&i| confidence[i] = 0.0);
+        assert!(register(&seen, &confidence, &fit, Pose::default()).is_none());
+        assert!(register(&[Px::new(3.0, 3.0); COUNT], &[1.0; COUNT], &fit, Pose::default()).is_none());
+        assert!(register(&[Px::new(f32::NAN, 3.0); COUNT], &[1.0; COUNT], &fit, Pose::default()).is_none());
+    }
 }

@@ -130,13 +130,13 @@ impl MovementStage {
         self.pose = found.pose;
 
         let mut seen = [Iod::default(); COUNT];
-        for i in 0..COUNT {
-            let usable = self.out.confidence[i] > 0.0;
-            let place = found.pose.place(neutral.face[i], self.depth[i]);
-            let turn = self.response.predict(i, found.pose);
-            let shift = found.to_face.apply(face.landmarks[i]) - place - turn;
-            self.out.shift[i] = if usable && shift.is_finite() { shift } else { Iod::default() };
-            seen[i] = neutral.face[i] + self.out.shift[i];
+        for (i, seen) in seen.iter_mut().enumerate() {
+            let usual = neutral.face[i];
+            let place = found.pose.place(usual, self.depth[i]) + self.response.predict(i, found.pose);
+            let shift = found.to_face.apply(face.landmarks[i]) - place;
+            let usable = self.out.confidence[i] > 0.0 && shift.is_finite();
+            self.out.shift[i] = if usable { shift } else { Iod::default() };
+            *seen = usual + self.out.shift[i];
         }
         self.out.neutral = neutral.face;
         self.out.iod = 1.0 / found.to_face.scale();

@@ -15,11 +15,11 @@ pub struct SpottingConfig {
     /// A part of the face has started to move when it is this far from where it was 250-500 ms ago;
     /// RMS over its landmarks, in IOD. Default 0.005.
     pub trigger: f32,
-    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 6.
+    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 7.
     pub trigger_sigma: f32,
     /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.008.
     pub min_amplitude: f32,
-    /// Smallest amplitude over the noise of the part that moves. Default 5.
+    /// Smallest amplitude over the noise of the part that moves. Default 6.
     pub min_score: f32,
     /// Far end of the reference window before now, in ms. Default 500.
     pub reference_far_ms: f32,
@@ -63,6 +63,9 @@ pub struct SpottingConfig {
     pub eye_opening: f32,
     /// A brow movement that began less than this before a blink belongs to the blink, in ms. Default 150.
     pub blink_lead_ms: f32,
+    /// The mouth is moving when it is this far from where it was 40 ms ago (and three times as far as when it is
+    /// quietest); RMS over its landmarks, in IOD. Default 0.005.
+    pub mouth_moves: f32,
     /// Share of the last 1.5 s in which the mouth moved, above which it talks. Default 0.45.
     pub talk_activity: f32,
     /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 110.
@@ -72,7 +75,7 @@ pub struct SpottingConfig {
     /// Largest mean roll rate of the head during a movement, in degrees/s. Default 25.
     pub max_roll_rate: f32,
     /// The movement must be this many times as large as the change of the rigid residual, which shows turns
-    /// of the head that can be taken out only in part. Default 0.5.
+    /// of the head: depth is known only roughly, so they can be taken out only in part. Default 0.5.
     pub head_ratio: f32,
     /// Movement of at least half the landmarks within one frame, in IOD, that is taken for a step of the
     /// light or of the tracker. Default 0.004.
@@ -93,9 +96,9 @@ impl Default for SpottingConfig {
     fn default() -> Self {
         Self {
             trigger: 0.005,
-            trigger_sigma: 6.0,
+            trigger_sigma: 7.0,
             min_amplitude: 0.008,
-            min_score: 5.0,
+            min_score: 6.0,
             reference_far_ms: 500.0,
             reference_near_ms: 250.0,
             smooth_ms: 12.0,
@@ -116,6 +119,7 @@ impl Default for SpottingConfig {
             blink_opening: 0.6,
             eye_opening: 0.8,
             blink_lead_ms: 150.0,
+            mouth_moves: 0.005,
             talk_activity: 0.45,
             mouth_still_ms: 110.0,
             max_head_speed: 1.0,
@@ -136,7 +140,7 @@ impl SpottingConfig {
     /// # Errors
     /// The first setting that is out of its range, by name.
     pub fn check(&self) -> Result<(), SettingError> {
-        let rows: [(&'static str, f32, (f64, f64)); 34] = [
+        let rows: [(&'static str, f32, (f64, f64)); 35] = [
             ("trigger", self.trigger, (1e-4, 1.0)),
             ("trigger_sigma", self.trigger_sigma, (1.0, 100.0)),
             ("min_amplitude", self.min_amplitude, (1e-4, 1.0)),
@@ -161,6 +165,7 @@ impl SpottingConfig {
             ("blink_opening", self.blink_opening, (0.0, 1.0)),
             ("eye_opening", self.eye_opening, (0.0, 1.0)),
             ("blink_lead_ms", self.blink_lead_ms, (0.0, 1000.0)),
+            ("mouth_moves", self.mouth_moves, (1e-4, 1.0)),
             ("talk_activity", self.talk_activity, (0.01, 1.0)),
             ("mouth_still_ms", self.mouth_still_ms, (0.0, 500.0)),
             ("max_head_speed", self.max_head_speed, (0.0, 100.0)),

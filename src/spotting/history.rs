@@ -85,15 +85,6 @@ impl History {
         self.samples.back()
     }
 
-    pub fn last_mut(&mut self) -> Option<&mut Sample> {
-        self.samples.back_mut()
-    }
-
-    /// The sample `n` before the newest.
-    pub fn back(&self, n: usize) -> Option<&Sample> {
-        self.samples.len().checked_sub(n + 1).and_then(|i| self.samples.get(i))
-    }
-
     /// Samples from `from` to `to`, both included, newest first.
     pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Sample> + Clone {
         self.samples.iter().rev().skip_while(move |s| s.time > to).take_while(move |s| s.time >= from)

@@ -7,6 +7,7 @@
 
 mod analysis;
 mod config;
+mod describe;
 mod history;
 mod noise;
 mod patch;

@@ -7,9 +7,7 @@ use crate::time::Timestamp;
 
 /// How far back the mouth is compared to see whether it moves, in ms.
 const MOUTH_LAG_MS: f64 = 40.0;
-/// Movement of the mouth over that time that is movement, in IOD.
-const MOUTH_MOVES: f32 = 0.005;
-/// ... and as a multiple of its quietest.
+/// Movement of the mouth that is movement, as a multiple of its quietest.
 const MOUTH_FACTOR: f32 = 3.0;
 /// Time constant of the share of time in which the mouth moves, in ms.
 const TALK_MS: f32 = 1500.0;
@@ -34,7 +32,7 @@ impl Scene {
     /// Looks at a new sample before it goes into the history, and marks it.
     pub fn observe(&mut self, sample: &mut Sample, history: &History, dt_ms: f32, c: &SpottingConfig) {
         sample.light_step = self.light(sample, history, dt_ms, c);
-        sample.mouth_moves = self.mouth(sample, history, dt_ms);
+        sample.mouth_moves = self.mouth(sample, history, dt_ms, c);
         let gain = (dt_ms / TALK_MS).min(1.0);
         self.talk += gain * (if sample.mouth_moves { 1.0 } else { 0.0 } - self.talk);
         if sample.eye_opening < c.blink_opening {
@@ -69,7 +67,7 @@ impl Scene {
         jump > c.light_step.max(STEP_FACTOR * usual) || trust < c.light_confidence * usual_trust
     }
 
-    fn mouth(&mut self, sample: &Sample, history: &History, dt_ms: f32) -> bool {
+    fn mouth(&mut self, sample: &Sample, history: &History, dt_ms: f32, c: &SpottingConfig) -> bool {
         let back = history.since(sample.time.plus_ms(-3.0 * MOUTH_LAG_MS));
         let then = back.clone().find(|s| sample.time.ms_since(s.time) >= MOUTH_LAG_MS);
         let Some(then) = then.or_else(|| back.last()) else { return false };
@@ -84,6 +82,6 @@ impl Scene {
             .mouth_quiet
             .map_or(moved, |q| q + (moved - q) * (dt_ms / if moved < q { 200.0 } else { 10_000.0 }).min(1.0));
         self.mouth_quiet = Some(quiet);
-        moved > MOUTH_MOVES.max(MOUTH_FACTOR * quiet)
+        moved > c.mouth_moves.max(MOUTH_FACTOR * quiet)
     }
 }

@@ -1,23 +1,20 @@
 //! The spotter of one face: nine parts watched, movements that go together made one event.
 
+use super::describe::Known;
 use super::history::{History, Sample};
-use super::patch::{self, Patch};
+use super::patch;
 use super::reject::{Candidate, Rejections, reason};
 use super::scene::Scene;
 use super::timing::Trace;
 use super::tracker::{Excursion, Phase, Tracker};
 use super::{Spotted, SpottingConfig};
-use crate::event::{Interval, Rejection, Stage};
+use crate::event::{Rejection, Stage};
 use crate::frame::FaceId;
 use crate::geometry::Iod;
 use crate::landmarks::{Component, PerLandmark};
 use crate::movement::{Movement, SettingError};
 use crate::time::Timestamp;
 
-/// The face before the onset is averaged over this time, in ms.
-const BEFORE_MS: f64 = 25.0;
-/// The face at the apex is averaged over this time on both sides, in ms.
-const APEX_HALF_MS: f64 = 12.0;
 /// The neutral face changing by more than this between two frames, in IOD, was started again.
 const RESTART: f32 = 0.006;
 /// A movement smaller than this share of a long one that goes on belongs to it.
@@ -221,7 +218,7 @@ impl Spotter {
         let weak = self.candidate(i, now).is_none_or(|x| x.size < self.config.min_amplitude);
         let counted = self.group.is_some() || !(others || weak);
         if counted {
-            self.refresh(i, now, iod);
+            self.refresh(i, iod);
             if self.group.is_some() {
                 self.withdraw(Rejection::Macro, out);
             } else {
@@ -261,7 +258,7 @@ impl Spotter {
         let led_away = led.is_some_and(|l| self.excursion(l).is_none_or(|x| !x.live()));
         if dismissed && led_away && self.group.is_some() {
             if let Some(l) = led {
-                self.refresh(l, now, iod);
+                self.refresh(l, iod);
             }
             self.retract(Rejection::Blink, out);
         }
@@ -269,10 +266,7 @@ impl Spotter {
 
     /// Opens, shows and concludes the event of the strongest movement.
     fn decide(&mut self, now: Timestamp, iod: f32, out: &mut Vec<Spotted>) {
-        let Some(i) = self.leader() else {
-            self.group = None;
-            return;
-        };
+        let Some(i) = self.leader() else { return self.withdraw(Rejection::LostTrack, out) };
         match self.phase(i) {
             Some(Phase::Falling) if self.group.is_none() => self.open(i, now, iod, out),
             Some(Phase::Ended) => {
@@ -293,7 +287,7 @@ impl Spotter {
         let held = (0..patch::COUNT).filter_map(|k| self.excursion(k)).filter(|h| h.long && !h.live());
         let side_effect = held.map(|h| h.peak).fold(0.0, f32::max) * SIDE_EFFECT > x.size;
         let against = reason(&self.history, &self.scene, &self.config, &Candidate { offset: None, ..x });
-        let spotted = self.describe(i, Stage::Provisional, None, iod, None);
+        let spotted = self.describe(i, self.next, None, iod);
         let strong = spotted
             .as_ref()
             .is_some_and(|s| s.amplitude >= self.config.min_amplitude && s.score >= self.config.min_score);
@@ -318,11 +312,11 @@ impl Spotter {
 
     /// The movement of part `i` is over: confirmed, or withdrawn with its reason.
     fn conclude(&mut self, i: usize, now: Timestamp, iod: f32, out: &mut Vec<Spotted>) {
-        let why = match self.candidate(i, now) {
+        let refreshed = self.refresh(i, iod);
+        let why = match self.candidate(i, now).filter(|_| refreshed) {
             Some(x) => reason(&self.history, &self.scene, &self.config, &x),
             None => Some(Rejection::LostTrack),
         };
-        self.refresh(i, now, iod);
         match why {
             Some(why) => self.withdraw(why, out),
             None => {
@@ -350,15 +344,16 @@ impl Spotter {
         }
     }
 
-    /// Brings the open event up to date with the movement of part `i`.
-    fn refresh(&mut self, i: usize, now: Timestamp, iod: f32) {
-        let Some(key) = self.group.as_ref().map(|g| g.key) else { return };
-        let offset = self.excursion(i).and_then(|x| x.offset).filter(|_| now > Timestamp::from_micros(i64::MIN));
-        let Some(mut fresh) = self.describe(i, Stage::Provisional, offset, iod, None) else { return };
-        fresh.key = self.name(key);
-        if let Some(g) = self.group.as_mut() {
-            g.provisional = Some(fresh);
+    /// Brings the open event up to date with the movement of part `i`; says whether that could be done.
+    fn refresh(&mut self, i: usize, iod: f32) -> bool {
+        let Some(key) = self.group.as_ref().map(|g| g.key) else { return false };
+        let offset = self.excursion(i).and_then(|x| x.offset);
+        let fresh = self.describe(i, key, offset, iod);
+        match self.group.as_mut().zip(fresh) {
+            Some((group, fresh)) => group.provisional = Some(fresh),
+            None => return false,
         }
+        true
     }
 
     /// The open event does not stand; its reason is counted.
@@ -382,64 +377,10 @@ impl Spotter {
         Some(Candidate { component: t.patch.component, onset: x.onset, offset: x.offset, size: x.peak, now })
     }
 
-    /// The number under which an event of this face is known.
-    fn name(&self, key: u64) -> u64 {
-        (u64::from(self.face.0) << 32) | (key & 0xffff_ffff)
-    }
-
-    /// What is known about the movement of part `i`.
-    fn describe(
-        &self,
-        i: usize,
-        stage: Stage,
-        offset: Option<Timestamp>,
-        iod: f32,
-        reason: Option<Rejection>,
-    ) -> Option<Spotted> {
-        let t = self.trackers.get(i)?;
-        let x = t.excursion.as_ref()?;
-        let shape = self.history.mean_face(x.onset.plus_ms(-BEFORE_MS), x.onset)?;
-        let apex = self.history.mean_face(x.apex.plus_ms(-APEX_HALF_MS), x.apex.plus_ms(APEX_HALF_MS))?;
-        let mut displacement = apex;
-        for (d, s) in displacement.iter_mut().zip(&shape) {
-            *d = *d - *s;
-        }
-        let moving = |t: &&Tracker| {
-            t.excursion.as_ref().is_some_and(Excursion::live) || t.patch.landmarks == self.trackers[i].patch.landmarks
-        };
-        let lengths = self.trackers.iter().filter(moving).flat_map(|t| t.patch.landmarks.iter());
-        let amplitude = lengths.filter_map(|&k| displacement.get(k)).map(|d| d.norm()).fold(0.0, f32::max);
-        Some(Spotted {
-            stage,
-            key: self.name(self.next),
-            face: self.face,
-            interval: Interval::new(x.onset, x.apex, offset)?,
-            component: t.patch.component,
-            amplitude,
-            score: (x.peak - t.noise.median()).max(0.0) / t.noise.sigma().max(1e-6),
-            rate: self.history.rate(),
-            quality: self.quality(&t.patch, x.onset, iod),
-            iod,
-            reason,
-            shape,
-            displacement,
-        })
-    }
-
-    /// How far the measurement can be trusted: landmark confidence, head motion against its limits, face size.
-    fn quality(&self, patch: &Patch, onset: Timestamp, iod: f32) -> f32 {
-        let (mut trust, mut speed, mut roll, mut n) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
-        for s in self.history.since(onset) {
-            trust += s.trust(patch.component);
-            speed += s.head.speed;
-            roll += s.head.roll_rate.abs();
-            n += 1.0;
-        }
-        let n = n.max(1.0);
-        let c = &self.config;
-        let motion = (speed / n / c.max_head_speed.max(1e-6)).max(roll / n / c.max_roll_rate.max(1e-6));
-        let quality = trust / n * (1.0 - 0.5 * motion.min(1.0)) * (iod / c.full_quality_iod).clamp(0.0, 1.0);
-        if quality.is_finite() { quality.clamp(0.0, 1.0) } else { 0.0 }
+    /// What is known about the movement of part `i`, as a provisional event.
+    fn describe(&self, i: usize, key: u64, offset: Option<Timestamp>, iod: f32) -> Option<Spotted> {
+        let known = Known { history: &self.history, trackers: &self.trackers, config: &self.config };
+        known.describe(i, (self.face, key), offset, iod)
     }
 }
 

@@ -157,21 +157,25 @@ mod tests {
     }
 
     #[test]
-    fn onset_apex_and_offset_are_found_between_the_frames() {
+    fn onset_apex_and_offset_are_found_between_the_frames_whatever_the_course() {
         let (onset, apex, offset) = (103.0, 263.0, 481.0);
+        let straight = |t: f32| t.clamp(0.0, 1.0);
         for (step, left) in [(5.0, 0.0), (10.0, 0.3), (33.3, 0.0)] {
-            let mut trace = Trace::with_capacity(300);
-            let mut t = 0.0;
-            while t < 700.0 {
-                let rise = minimum_jerk((t - onset) / (apex - onset));
-                let fall = (1.0 - left) * minimum_jerk((t - apex) / (offset - apex));
-                trace.push(t, rise - fall);
-                t += step;
+            for course in [minimum_jerk, straight] {
+                let mut trace = Trace::with_capacity(300);
+                let mut t = 0.0;
+                while t < 700.0 {
+                    let rise = course((t - onset) / (apex - onset));
+                    let fall = (1.0 - left) * course((t - apex) / (offset - apex));
+                    trace.push(t, rise - fall);
+                    t += step;
+                }
+                let found = trace.apex(0.0, 700.0).unwrap();
+                assert!((found - apex).abs() < 6.0 + step / 3.0, "apex {found} at {step}");
+                let (a, b) = (trace.onset(found).unwrap() - onset, trace.offset(found, left).unwrap() - offset);
+                let most = 2.0 + 0.7 * step;
+                assert!(a.abs() < most && b.abs() < most, "onset off by {a}, offset by {b} at {step}");
             }
-            let found = trace.apex(0.0, 700.0).unwrap();
-            assert!((found - apex).abs() < 6.0 + step / 4.0, "apex {found} at {step}");
-            assert!((trace.onset(found).unwrap() - onset).abs() < 2.0 + step / 3.0);
-            assert!((trace.offset(found, left).unwrap() - offset).abs() < 2.0 + step / 3.0);
         }
     }
 

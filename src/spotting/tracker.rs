@@ -14,9 +14,6 @@ const REFERENCE_MS: f64 = 60.0;
 const LOOK_BACK_MS: f64 = 700.0;
 /// A movement that stays where it went this long has a new place of rest, in ms.
 const REST_MS: f64 = 500.0;
-/// The share of a turn of the head that is left in the movement of a part, at most, measured as the change of the
-/// rigid residual: depth is known only roughly.
-const TURN_SHARE: f32 = 0.4;
 /// Half width of the window over which the face at the apex is averaged, in ms.
 const APEX_HALF_MS: f64 = 12.0;
 
@@ -67,6 +64,33 @@ impl Excursion {
     /// Is it under way and not yet rejected?
     pub fn live(&self) -> bool {
         self.phase != Phase::Held
+    }
+
+    /// A slow drift before the movement can make it look long. When it really starts later than thought, its
+    /// reference and height are taken from there; says whether that is so.
+    fn starts_later(
+        &mut self,
+        patch: &Patch,
+        history: &History,
+        smooth: &Shape,
+        now: Timestamp,
+        c: &SpottingConfig,
+        trace: &mut Trace,
+    ) -> bool {
+        self.direction = minus(smooth, &self.reference);
+        fill(trace, self, patch, history, self.onset, now);
+        trace.smooth(15.0);
+        let Some(onset) = trace.onset(0.0).map(|t| now.plus_ms(f64::from(t))) else { return false };
+        if onset < self.onset.plus_ms(REFERENCE_MS) {
+            return false;
+        }
+        let (before, n) = history.mean_shape(patch, onset.plus_ms(-REFERENCE_MS), onset);
+        let height = patch.rms(&minus(smooth, &before));
+        if n == 0 || height < self.threshold || now.ms_since(onset) > f64::from(c.longest_ms()) {
+            return false;
+        }
+        (self.onset, self.reference, self.peak, self.peak_time) = (onset, before, height, now);
+        true
     }
 
     /// How much it stands out: the peak over the threshold.
@@ -133,7 +157,7 @@ impl Tracker {
         match self.excursion.as_ref().map(|x| x.phase) {
             None => {
                 if let Some((d, reference)) = moved {
-                    let threshold = self.threshold(c).max(TURN_SHARE * self.turned(history, c, now));
+                    let threshold = self.threshold(c).max(c.head_ratio * self.turned(history, c, now));
                     let rested = now.ms_since(self.ended) >= f64::from(c.refractory_ms);
                     if ready && rested && d > threshold {
                         self.begin(history, &smooth, &reference, now, threshold, trace);
@@ -233,7 +257,8 @@ impl Tracker {
         if d > x.peak {
             (x.peak, x.peak_time) = (d, now);
         }
-        if now.ms_since(x.onset) > f64::from(c.longest_ms()) {
+        if now.ms_since(x.onset) > f64::from(c.longest_ms()) && !x.starts_later(&patch, history, smooth, now, c, trace)
+        {
             return self.hold(smooth, now);
         }
         if d < x.peak - (c.decline * x.peak).max(2.5 * sigma) {

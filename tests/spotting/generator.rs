@@ -219,6 +219,11 @@ impl Act {
     }
 }
 
+/// A movement along a field whose largest displacement is `amplitude`, with onset, apex and offset in seconds.
+pub fn act(field: &Field, amplitude: f32, (onset, apex, offset): (f32, f32, f32)) -> Act {
+    Act { field: scaled(field, amplitude), onset, apex, leave: apex, offset, left: 0.0 }
+}
+
 /// How a clip is made.
 #[derive(Clone, Copy)]
 pub struct Recipe {
@@ -336,8 +341,13 @@ impl Person {
         Self { rest, sways, wander: [[0.0; 2]; COUNT], last: -10.0, recipe, rng, acts: Vec::new(), id: FaceId(7) }
     }
 
-    pub fn rng(&mut self) -> &mut Rng {
-        &mut self.rng
+    /// The same person with the head turned aside by `yaw` radians.
+    pub fn turned(mut self, yaw: f32) -> Self {
+        let (s, c) = yaw.sin_cos();
+        for p in &mut self.rest {
+            *p = [p[0] * c + p[2] * s, p[1], p[2] * c - p[0] * s];
+        }
+        self
     }
 
     /// Micro-expressions of random units, every 2-4 s; they are returned as well.

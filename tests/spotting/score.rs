@@ -9,6 +9,11 @@ use std::fmt;
 /// What was said, with the time of the frame at which it was said.
 pub type Said = Vec<(Timestamp, Spotted)>;
 
+/// What was confirmed.
+pub fn confirmed(said: &Said) -> impl Iterator<Item = &Spotted> {
+    said.iter().map(|(_, s)| s).filter(|s| s.stage == Stage::Confirmed)
+}
+
 /// Films a person and analyses the film.
 pub fn run(person: Person, config: AnalysisConfig) -> (Said, Analysis) {
     let mut analysis = config.build().unwrap();
@@ -37,10 +42,13 @@ pub struct Score {
     pub latency: Vec<f32>,
     /// From the true apex to the provisional event.
     pub provisional: Vec<f32>,
-    pub missed: Vec<Act>,
 }
 
 impl Score {
+    /// Head of the table whose rows are the scores.
+    pub const HEAD: &str = "                                  recall  precision  false/min  onset ms  apex ms  offset ms  \
+                            latency ms (median, max)  provisional ms (median, max)";
+
     pub fn of(truth: &[Act], said: &Said, seconds: f32) -> Self {
         let mut score = Self { truth: truth.len(), minutes: seconds / 60.0, ..Self::default() };
         let mut taken = vec![false; truth.len()];
@@ -54,12 +62,6 @@ impl Score {
             match hit.filter(|&h| !taken[h]) {
                 None => {
                     score.false_alarms += 1;
-                    if std::env::var_os("SHOW").is_some() {
-                        println!(
-                            "    false: {a:.3}-{b:.3} {:?} amplitude {:.4} score {:.1}",
-                            s.component, s.amplitude, s.score
-                        );
-                    }
                 }
                 Some(h) => {
                     taken[h] = true;
@@ -71,27 +73,6 @@ impl Score {
                     score.latency.push((at.as_secs() as f32 - t.offset) * 1e3);
                     let first = said.iter().find(|(_, p)| p.key == s.key && p.stage == Stage::Provisional);
                     score.provisional.push((first.unwrap().0.as_secs() as f32 - t.apex) * 1e3);
-                }
-            }
-        }
-        score.missed = truth.iter().zip(&taken).filter(|(_, t)| !**t).map(|(a, _)| a.clone()).collect();
-        if std::env::var_os("SHOW").is_some() {
-            for m in &score.missed {
-                let top = m.field.iter().map(|d| d[0].hypot(d[1])).fold(0.0, f32::max);
-                let which = m.field.iter().position(|d| d[0].hypot(d[1]) > 0.99 * top);
-                println!(
-                    "    missed: {:.3}-{:.3}-{:.3} amplitude {top:.4} landmark {which:?}",
-                    m.onset, m.apex, m.offset
-                );
-                for (at, s) in said.iter().filter(|(_, s)| (s.interval.apex().as_secs() as f32 - m.apex).abs() < 0.4) {
-                    println!(
-                        "        {:.3} {:?} {:?} {:?} {:?}",
-                        at.as_secs(),
-                        s.stage,
-                        s.reason,
-                        s.component,
-                        s.interval
-                    );
                 }
             }
         }
@@ -108,7 +89,6 @@ impl Score {
         self.offset.extend(&o.offset);
         self.latency.extend(&o.latency);
         self.provisional.extend(&o.provisional);
-        self.missed.extend(o.missed.iter().cloned());
     }
 
     pub fn recall(&self) -> f32 {
@@ -134,9 +114,10 @@ impl fmt::Display for Score {
         let mut latency = self.latency.clone();
         latency.sort_by(f32::total_cmp);
         let middle = latency.get(latency.len() / 2).copied().unwrap_or(f32::NAN);
+        let provisional = median_size(&self.provisional);
         write!(
             f,
-            "{:6.3}  {precision:9.3}  {:9.2}  {:8.1}  {:7.1}  {:9.1}  {middle:6.0} {:6.0}   provisional {:4.0}",
+            "{:6.3}  {precision:9.3}  {:9.2}  {:8.1}  {:7.1}  {:9.1}  {middle:14.0} {:9.0}  {provisional:18.0} {:9.0}",
             self.recall(),
             self.per_minute(),
             median_size(&self.onset),
