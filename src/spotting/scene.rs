@@ -46,6 +46,11 @@ impl Scene {
         self.talk
     }
 
+    /// The last blink is not of this clock, or long ago.
+    pub fn forget_blink(&mut self) {
+        self.blink = None;
+    }
+
     /// The last blink: when the eyes were first and last seen closed.
     pub fn blink(&self) -> Option<(Timestamp, Timestamp)> {
         self.blink

@@ -44,6 +44,8 @@ pub struct Spotter {
     group: Option<Group>,
     next: u64,
     last_blink: Option<Timestamp>,
+    /// When a macro-expression was last seen going on.
+    last_macro: Option<Timestamp>,
     rejections: Rejections,
 }
 
@@ -62,6 +64,7 @@ impl Spotter {
             group: None,
             next: 0,
             last_blink: None,
+            last_macro: None,
             rejections: Rejections::default(),
         }
     }
@@ -73,8 +76,7 @@ impl Spotter {
             t.noise.clear();
         }
         self.scene = Scene::default();
-        (self.face, self.next, self.watched_ms) = (face, 0, 0.0);
-        (self.last_blink, self.rejections) = (None, Rejections::default());
+        (self.face, self.next, self.watched_ms, self.rejections) = (face, 0, 0.0, Rejections::default());
     }
 
     /// Changes the settings while running; memory stays as it was set aside.
@@ -143,6 +145,9 @@ impl Spotter {
         self.watched_ms = (self.watched_ms + dt_ms).min(1e9);
 
         let ready = self.ready();
+        if self.trackers.iter().any(|t| t.excursion.as_ref().is_some_and(|x| x.counted && !x.live())) {
+            self.last_macro = Some(now);
+        }
         let mut long: Option<usize> = None;
         for i in 0..patch::COUNT {
             let was = self.trackers[i].excursion.as_ref().map(|x| x.phase);
@@ -180,8 +185,8 @@ impl Spotter {
         for t in &mut self.trackers {
             t.reset();
         }
-        self.neutral = None;
-        self.group = None;
+        self.scene.forget_blink();
+        (self.neutral, self.group, self.last_blink, self.last_macro) = (None, None, None, None);
     }
 
     /// Everything under way ends with `reason`; the reference starts again, the noise level stays.
@@ -208,7 +213,8 @@ impl Spotter {
     fn too_long(&mut self, i: usize, now: Timestamp, iod: f32, out: &mut Vec<Spotted>) {
         let strength = |s: &Self, i: usize| s.excursion(i).map_or(0.0, Excursion::strength);
         let leads = self.leader().is_none_or(|l| strength(self, l) <= strength(self, i));
-        let others = (0..patch::COUNT).any(|k| k != i && self.excursion(k).is_some_and(|x| x.long));
+        // What began while a counted one lasted is a part of that.
+        let part = self.excursion(i).zip(self.last_macro).is_some_and(|(x, last)| x.onset <= last);
         if let Some(x) = self.trackers[i].excursion.as_mut() {
             x.long = true;
         }
@@ -216,21 +222,17 @@ impl Spotter {
             return;
         }
         let weak = self.candidate(i, now).is_none_or(|x| x.size < self.config.min_amplitude);
-        let counted = self.group.is_some() || !(others || weak);
-        if counted {
+        if self.group.is_some() {
             self.refresh(i, iod);
-            if self.group.is_some() {
-                self.withdraw(Rejection::Macro, out);
-            } else {
-                self.rejections.add(Rejection::Macro);
-            }
+            self.withdraw(Rejection::Macro, out);
+        } else if !(part || weak) {
+            self.rejections.add(Rejection::Macro);
         }
-        self.group = None;
-        for t in &mut self.trackers {
-            if t.excursion.as_ref().is_some_and(Excursion::live) {
+        for (k, t) in self.trackers.iter_mut().enumerate() {
+            if k == i || t.excursion.as_ref().is_some_and(Excursion::live) {
                 t.dismiss(now);
                 if let Some(x) = t.excursion.as_mut() {
-                    x.long = true;
+                    (x.long, x.counted) = (true, !weak);
                 }
             }
         }

@@ -13,7 +13,7 @@ const REFERENCE_MS: f64 = 60.0;
 /// How far back the start of a rise is looked for, in ms: no facial movement that could be micro rises longer.
 const LOOK_BACK_MS: f64 = 700.0;
 /// A movement that stays where it went this long has a new place of rest, in ms.
-const REST_MS: f64 = 500.0;
+const REST_MS: f64 = 800.0;
 /// Half width of the window over which the face at the apex is averaged, in ms.
 const APEX_HALF_MS: f64 = 12.0;
 
@@ -52,6 +52,8 @@ pub(super) struct Excursion {
     low_since: Option<Timestamp>,
     /// It lasted, or goes with one that lasted, longer than a micro-expression.
     pub long: bool,
+    /// ... and has been counted, by itself or with another.
+    pub counted: bool,
 }
 
 impl Excursion {
@@ -227,6 +229,7 @@ impl Tracker {
             lowest_time: now,
             low_since: None,
             long: false,
+            counted: false,
         };
         let from = now.plus_ms(-LOOK_BACK_MS).max(self.floor);
         fill(trace, &x, &self.patch, history, from, now);
@@ -349,7 +352,7 @@ impl Tracker {
         let d = minus(smooth, &x.reference);
         x.peak = x.peak.max(patch.rms(&d));
         let back = patch.rms(&d) < 0.2 * x.peak;
-        if minus_rms(&patch, &d, &x.direction) > (0.15 * x.peak).max(0.5 * x.threshold) {
+        if minus_rms(&patch, &d, &x.direction) > (0.1 * x.peak).max(0.5 * x.threshold) {
             (x.direction, x.lowest_time) = (d, now); // still moving: the place of rest is looked for from here
         }
         let low = if back { *x.low_since.get_or_insert(now) } else { now };

@@ -98,7 +98,7 @@ pub struct Unit {
 const O: (f32, f32) = (0.0, 0.0);
 
 /// Action units that micro-expressions show, at full strength, in IOD.
-pub const UNITS: [Unit; 7] = [
+pub const UNITS: [Unit; 8] = [
     Unit { name: "AU1+2", moves: [(0.024, 0.147), (0.039, 0.161), (0.023, 0.127), O, O, O, O, O, O, O, O, O] },
     Unit { name: "AU4", moves: [(-0.045, -0.044), (-0.071, -0.059), (-0.046, -0.028), O, O, O, O, O, O, O, O, O] },
     Unit {
@@ -156,6 +156,7 @@ pub const UNITS: [Unit; 7] = [
             O,
         ],
     },
+    Unit { name: "AU5", moves: [O, O, O, (0.005, 0.046), (0.003, 0.004), O, O, O, O, O, O, O] },
     Unit { name: "AU17", moves: [O, O, O, O, O, O, O, O, O, (0.012, 0.085), (0.003, 0.110), (-0.005, 0.072)] },
 ];
 

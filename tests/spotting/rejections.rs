@@ -48,6 +48,20 @@ fn the_same_movement_undisturbed_is_confirmed() {
 }
 
 #[test]
+fn a_source_whose_clock_starts_again_is_analysed_again() {
+    let mut person = Person::new(Recipe { seconds: 12.0, ..Recipe::default() });
+    let lids = UNITS.iter().find(|u| u.name == "AU5").unwrap();
+    person.acts.push(act(&field(lids, Side::Both), 0.03, (3.0, 3.18, 3.42)));
+    person.blinks();
+    person.acts.retain(|a| a.onset == 3.0 || a.onset > 4.0);
+    assert!(person.acts.len() >= 2, "a blink after the lids rose");
+    let film = person.film();
+    let twice: Vec<Step> = film.iter().chain(&film).map(|s| Step { face: s.face.clone(), ..*s }).collect();
+    let (said, _) = analyse(&twice);
+    assert_eq!(confirmed(&said).count(), 2);
+}
+
+#[test]
 fn too_few_frames_per_second_are_said_and_nothing_is_guessed() {
     rejected("10 fps", &altered(10.0, |_| ()), Rejection::RateTooLow);
 }
@@ -157,7 +171,8 @@ fn macro_expressions_are_named_and_rejected() {
     let counted = analysis.rejections().of(Rejection::Macro);
     println!("macro-expressions: {counted} named of {macros}, {} confirmed as micro", confirmed(&said).count());
     assert!(confirmed(&said).count() <= 1);
-    assert!(counted >= macros * 9 / 10, "{counted} of {macros}");
+    // The release of one that was held for long is a movement of its own and may count once more.
+    assert!(counted >= macros * 9 / 10 && counted <= macros * 3 / 2, "{counted} of {macros}");
 }
 
 #[test]
