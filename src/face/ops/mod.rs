@@ -6,8 +6,11 @@
 //! the compiler turns into NEON or SSE instructions. They are safe code; anything they do not cover stays with tract.
 
 mod depthwise;
+mod grey;
 mod max_pool;
 mod prelu;
+
+pub use grey::grey;
 
 use tract_core::ops::cnn::{Conv, MaxPool, PoolSpec};
 use tract_core::ops::nn::DataFormat;
@@ -230,6 +233,32 @@ mod tests {
             let onnx = g.finish("test", &[("input", &shape)], &[("out".into(), shape.to_vec())]);
             compare(&onnx, shape, "PReluChannels");
         }
+    }
+
+    #[test]
+    fn a_grey_network_gives_what_three_equal_channels_give() {
+        let shape = [1, 3, 9, 7];
+        let mut g = Graph::default();
+        let weights = g.floats("w", &[5, 3, 3, 3], &numbers(5 * 27, 4));
+        let kernel = [("kernel_shape", Attribute::Ints(vec![3, 3]))];
+        g.node("Conv", &["input", &weights], "out", &kernel);
+        let onnx = g.finish("test", &[("input", &shape)], &[("out".into(), vec![1, 5, 7, 5])]);
+        let one = numbers(63, 9);
+        let colour = run(optimised(&onnx, shape).unwrap(), shape, &[&one[..], &one[..], &one[..]].concat());
+        let folded = grey(&onnx).unwrap();
+        let shape = [1, 1, 9, 7];
+        let folded = run(optimised(&folded, shape).unwrap(), shape, &one);
+        assert!(colour.iter().zip(&folded).all(|(a, b)| (a - b).abs() < 1e-5), "{colour:?} {folded:?}");
+    }
+
+    #[test]
+    fn a_network_that_cannot_be_made_grey_is_refused() {
+        let shape = [1, 3, 4, 4];
+        let mut g = Graph::default();
+        g.node("Relu", &["input"], "out", &[]);
+        let onnx = g.finish("test", &[("input", &shape)], &[("out".into(), shape.to_vec())]);
+        assert!(grey(&onnx).unwrap_err().to_string().contains("a Relu reads the input"));
+        assert!(grey(b"no protobuf").is_err());
     }
 
     #[test]
