@@ -131,10 +131,8 @@ impl BlazeFace {
     fn look(&mut self, picture: &Luma, square: Square, found: &mut Vec<DetectedFace>) -> Result<(), FaceError> {
         let crop = &mut self.crop;
         self.network.run(|input| {
-            let (plane, others) = input.split_at_mut(SIZE * SIZE);
-            crop.cut(picture, square.x, square.y, square.side, SIZE, plane);
-            plane.iter_mut().for_each(|v| *v = *v / 127.5 - 1.0);
-            others.chunks_exact_mut(SIZE * SIZE).for_each(|channel| channel.copy_from_slice(plane));
+            crop.cut(picture, square.x, square.y, square.side, SIZE, input);
+            input.iter_mut().for_each(|v| *v = *v / 127.5 - 1.0);
         })?;
         let (numbers, scores) = (self.network.output(0)?, self.network.output(1)?);
         self.candidates.clear();

@@ -64,11 +64,8 @@ impl LandmarkNet for Mesh {
         let size = self.network.size();
         let crop = &mut self.crop;
         self.network.run(|input| {
-            let (plane, others) = input.split_at_mut(size * size);
-            crop.cut(picture, roi, size, plane);
-            plane.iter_mut().for_each(|v| *v /= 255.0);
-            // The network knows colour pictures; grey ones have three equal channels.
-            others.chunks_exact_mut(size * size).for_each(|channel| channel.copy_from_slice(plane));
+            crop.cut(picture, roi, size, input);
+            input.iter_mut().for_each(|v| *v /= 255.0);
         })?;
         let mesh = self.network.output(0)?.as_chunks::<3>().0.get(..VERTICES).unwrap_or(&[]);
         let presence = sigmoid(self.network.output(1)?.first().copied().unwrap_or(f32::NEG_INFINITY));

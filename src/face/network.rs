@@ -40,7 +40,10 @@ impl Network {
     /// When it is not that network.
     pub fn from_bytes(id: NetId, onnx: &[u8]) -> Result<Self, FaceError> {
         let description = id.description();
-        let model = ops::optimised(onnx, description.input)
+        let size = description.input[3];
+        let input = [1, 1, size, size];
+        let model = ops::grey(onnx)
+            .and_then(|onnx| ops::optimised(&onnx, input))
             .map_err(|e| FaceError::Model(format!("not a network that can be run: {e:#}")))?;
         let mut sizes = Vec::new();
         for i in 0..model.outputs.len() {
@@ -53,7 +56,7 @@ impl Network {
                 description.outputs
             )));
         }
-        let input = Tensor::zero::<f32>(&description.input);
+        let input = Tensor::zero::<f32>(&input);
         let state = model.into_runnable().and_then(|plan| plan.spawn());
         match (state, input) {
             (Ok(state), Ok(input)) => Ok(Self { id, state, input: Arc::new(input), outputs: TVec::new() }),
@@ -71,7 +74,8 @@ impl Network {
         self.id.description().input[3]
     }
 
-    /// Lets `fill` write the input, shape `[3, size, size]`, which holds the last run's input, and runs the network.
+    /// Lets `fill` write the input, a grey picture of `size * size` elements in the network's own range, and runs
+    /// the network.
     ///
     /// # Errors
     /// When tract fails.

@@ -13,7 +13,7 @@ mod cache;
 mod catalogue;
 mod convert;
 mod flatbuffer;
-mod onnx;
+pub(super) mod onnx;
 pub mod package;
 mod skeleton;
 mod store;
