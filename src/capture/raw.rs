@@ -168,7 +168,7 @@ mod tests {
             let each = format.picture_bytes(spec.size, format.row_bytes(w));
             let (frames, end) = collect(&mut spec.build().unwrap());
             prop_assert_eq!(frames.len(), bytes.len() / each);
-            prop_assert_eq!(end.is_ok(), !bytes.is_empty() && bytes.len() % each == 0);
+            prop_assert_eq!(end.is_ok(), !bytes.is_empty() && bytes.len().is_multiple_of(each));
         }
     }
 }

@@ -400,7 +400,7 @@ mod tests {
             let cut = cut.min(whole.len());
             let (frames, end) = read(&whole[..cut]);
             prop_assert_eq!(frames.len(), cut.saturating_sub(header) / 30);
-            let clean = cut > header && (cut - header) % 30 == 0;
+            let clean = cut > header && (cut - header).is_multiple_of(30);
             prop_assert_eq!(end.is_ok(), clean);
         }
     }

@@ -189,15 +189,17 @@ impl<O: Opener> Source for LiveSource<O> {
                 }
             }
             let (book, arrival, stride) = (&mut self.book, self.opener.now_us(), camera.stride);
-            let mut delivered = false;
+            let (mut delivered, mut more) = (false, false);
             let taken = camera.grabber.take(&mut |buffer, newer| {
                 *heard = Instant::now();
                 let skip = newer && skipped < SKIP_AT_ONCE;
                 skipped += u32::from(skip);
+                more = newer;
                 delivered = book.enter(&buffer, skip, stride, arrival, frame);
             });
             match taken {
                 Ok(()) if delivered => return Ok(Step::Frame),
+                Ok(()) if !more && Instant::now() >= deadline => return Ok(Step::Timeout),
                 Ok(()) => {}
                 Err(e) => self.lose(&e.to_string()),
             }

@@ -111,6 +111,10 @@ fn camera(acts: &[Act]) -> (LiveSource<Script>, Script) {
 /// Plays the whole script; gives (sequence, lost, microseconds, first pixel) of every frame.
 fn play(acts: &[Act]) -> (Vec<(u64, u32, i64, u8)>, LiveCounts) {
     let (mut source, script) = camera(acts);
+    play_on(&mut source, &script)
+}
+
+fn play_on(source: &mut LiveSource<Script>, script: &Script) -> (Vec<(u64, u32, i64, u8)>, LiveCounts) {
     let mut frame = blank_frame();
     let mut frames = Vec::new();
     loop {
@@ -250,4 +254,28 @@ fn waiting_for_a_lost_camera_returns_in_time() {
     let begin = Instant::now();
     assert_eq!(source.next(&mut frame, Duration::from_millis(30)).unwrap(), Step::Timeout);
     assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_camera_that_falls_silent_while_open_is_opened_again() {
+    let (mut source, script) = camera(&[Act::Frames(&[(0, 0)])]);
+    assert_eq!(play_on(&mut source, &script).0.len(), 1);
+    script.acts.lock().unwrap().extend([Act::Silence, Act::Frames(&[(0, 6_000_000)])]);
+    let State::Open { heard, .. } = &mut source.state else { panic!("it is open") };
+    *heard = heard.checked_sub(STALL + Duration::from_millis(1)).unwrap();
+    let (frames, counts) = play_on(&mut source, &script);
+    assert_eq!(frames, [(600, 599, 6_000_000, 0)]);
+    assert_eq!(counts.reopened, 1);
+}
+
+#[test]
+fn a_driver_that_announces_buffers_and_has_none_does_not_hold_us() {
+    let (mut source, script) = camera(&[Act::Nothing]);
+    let mut frame = blank_frame();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(50) {
+        script.acts.lock().unwrap().extend([Act::Nothing; 1000]);
+        assert_eq!(source.next(&mut frame, Duration::ZERO).unwrap(), Step::Timeout);
+    }
+    assert!(!script.acts.lock().unwrap().is_empty());
 }

@@ -76,9 +76,7 @@ impl Grabber for Queue {
                 let buffer = Buffer {
                     bytes: bytes.get(..used).unwrap_or(bytes),
                     sequence: meta.sequence,
-                    us: i64::from(meta.timestamp.sec)
-                        .saturating_mul(1_000_000)
-                        .saturating_add(i64::from(meta.timestamp.usec)),
+                    us: micros(meta.timestamp),
                     monotonic: meta.flags & Flags::TIMESTAMP_MASK == Flags::TIMESTAMP_MONOTONIC,
                     damaged: meta.flags.contains(Flags::ERROR),
                 };
@@ -106,6 +104,12 @@ impl Drop for Queue {
             std::mem::forget(stream);
         }
     }
+}
+
+/// A driver's time in microseconds.
+#[allow(clippy::useless_conversion)] // `time_t` has 32 bits on armv7.
+fn micros(t: v4l::Timestamp) -> i64 {
+    i64::from(t.sec).saturating_mul(1_000_000).saturating_add(i64::from(t.usec))
 }
 
 /// The driver said that a buffer was ready and then had none.
