@@ -18,7 +18,12 @@ const MAX_CELLS: usize = 12;
 /// Steps within one cell.
 const MAX_STEPS: usize = 12;
 /// Pixels of context kept around a template for the backward check.
-pub const CONTEXT: usize = 4;
+const CONTEXT: usize = 4;
+/// Pixels of context that the gradients need.
+const RIM: usize = 1;
+
+/// Largest window, in pixels.
+const MAX_SIZE: usize = 40;
 
 /// Size and weights of the windows of one pyramid level.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,10 +37,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// Gives the window a size (a multiple of 4 and at least 8, in pixels) and the standard deviation of its
+    /// Gives the window a size (in pixels, a multiple of 4 from 8 to 40) and the standard deviation of its
     /// Gaussian (pixels), reusing its memory.
     pub fn set(&mut self, size: usize, sigma: f32) {
-        self.size = (size / 4 * 4).max(8);
+        self.size = (size / 4 * 4).clamp(8, MAX_SIZE);
         let (n, middle) = (self.size, (self.size - 1) as f32 / 2.0);
         let k = -0.5 / (sigma * sigma).max(0.25);
         self.weights.clear();
@@ -80,8 +85,9 @@ pub struct Bank {
     /// For each point: weighted centred x gradients, y gradients, weighted centred values.
     data: Vec<f32>,
     normal: Vec<Normal>,
-    /// For each point the pixels with [`CONTEXT`] more on each side.
+    /// For each point the pixels, with `margin` more on each side.
     context: Vec<f32>,
+    margin: usize,
 }
 
 /// Buffers of searches.
@@ -103,9 +109,10 @@ pub struct Match {
 }
 
 impl Bank {
-    /// Makes room for `points` templates with this window.
-    pub fn reset(&mut self, points: usize, size: usize, sigma: f32) {
+    /// Makes room for `points` templates with this window. Only with `backward` can [`Self::backward`] be used.
+    pub fn reset(&mut self, points: usize, size: usize, sigma: f32, backward: bool) {
         self.window.set(size, sigma);
+        self.margin = if backward { CONTEXT } else { RIM };
         let n = self.window.size;
         self.data.resize(points * 3 * n * n, 0.0);
         self.normal.clear();
@@ -120,7 +127,7 @@ impl Bank {
 
     /// Side of a template with its context, in pixels.
     pub const fn side(&self) -> usize {
-        self.window.size + 2 * CONTEXT
+        self.window.size + 2 * self.margin
     }
 
     /// The pixels of template `i` with its context, `side()` x `side()`, to be written before [`Self::prepare`].
@@ -131,44 +138,45 @@ impl Bank {
 
     /// Computes gradients and Hessian of template `i` from its context.
     pub fn prepare(&mut self, i: usize) {
-        let side = self.side();
+        let (side, margin) = (self.side(), self.margin);
         let (n, m) = (self.window.size, self.window.size * self.window.size);
         let Some(context) = self.context.get(i * side * side..(i + 1) * side * side) else { return };
         let Some(data) = self.data.get_mut(i * 3 * m..(i + 1) * 3 * m) else { return };
         let (gx, rest) = data.split_at_mut(m);
         let (gy, centred) = rest.split_at_mut(m);
         let weights = &self.window.weights;
-        let (mut mean_x, mut mean_y, mut mean) = (0.0, 0.0, 0.0);
         for v in 0..n {
-            let y = (v + CONTEXT) * side + CONTEXT;
-            let (above, row, below) =
-                (&context[y - side - 1..][..n + 2], &context[y - 1..][..n + 2], &context[y + side - 1..][..n + 2]);
+            let y = (v + margin) * side + margin;
+            let at = |y: usize, x: usize| &context[y + x - 1..][..n];
+            let (a0, a1, a2) = (at(y - side, 0), at(y - side, 1), at(y - side, 2));
+            let (b0, b1, b2) = (at(y, 0), at(y, 1), at(y, 2));
+            let (c0, c1, c2) = (at(y + side, 0), at(y + side, 1), at(y + side, 2));
             let line = v * n..(v + 1) * n;
-            let (gx, gy, centred, w) =
-                (&mut gx[line.clone()], &mut gy[line.clone()], &mut centred[line.clone()], &weights[line]);
+            // into rows of their own: the compiler then knows that nothing overlaps, and uses whole registers
+            let (mut row_x, mut row_y) = ([0f32; MAX_SIZE], [0f32; MAX_SIZE]);
             for u in 0..n {
                 // derivative along one axis, the binomial 1 2 1 along the other
-                gx[u] = (2.0 * (row[u + 2] - row[u]) + above[u + 2] - above[u] + below[u + 2] - below[u]) / 8.0;
-                gy[u] = (2.0 * (below[u + 1] - above[u + 1]) + below[u] - above[u] + below[u + 2] - above[u + 2]) / 8.0;
-                centred[u] = row[u + 1];
-                mean_x += w[u] * gx[u];
-                mean_y += w[u] * gy[u];
-                mean += w[u] * centred[u];
+                row_x[u] = (2.0 * (b2[u] - b0[u]) + a2[u] - a0[u] + c2[u] - c0[u]) * 0.125;
+                row_y[u] = (2.0 * (c1[u] - a1[u]) + c0[u] - a0[u] + c2[u] - a2[u]) * 0.125;
             }
+            gx[line.clone()].copy_from_slice(&row_x[..n]);
+            gy[line.clone()].copy_from_slice(&row_y[..n]);
+            centred[line].copy_from_slice(b1);
         }
         let total = self.window.total;
-        (mean_x, mean_y, mean) = (mean_x / total, mean_y / total, mean / total);
-        let (mut xx, mut xy, mut yy, mut own, mut variance) = (0.0f32, 0.0f32, 0.0f32, [0.0f32; 2], 0.0f32);
-        for ((gx, gy), (c, &w)) in gx.iter_mut().zip(gy.iter_mut()).zip(centred.iter_mut().zip(weights)) {
-            let (x, y, value) = (*gx - mean_x, *gy - mean_y, *c - mean);
-            xx += w * x * x;
-            xy += w * x * y;
-            yy += w * y * y;
-            own[0] += w * x * *c;
-            own[1] += w * y * *c;
-            variance += w * value * value;
-            (*gx, *gy, *c) = (w * x, w * y, w * value);
-        }
+        let mean = |values: &[f32]| dot(values, weights) / total;
+        let (mean_x, mean_y, mean_c) = (mean(gx), mean(gy), mean(centred));
+        subtract(gx, mean_x);
+        subtract(gy, mean_y);
+        subtract(centred, mean_c);
+        // the Hessian, and what the template itself gives on the right-hand side (its mean does not count there)
+        let (xx, xy, yy) = (dot3(weights, gx, gx), dot3(weights, gx, gy), dot3(weights, gy, gy));
+        let (own_x, own_y) = (dot3(weights, gx, centred), dot3(weights, gy, centred));
+        let variance = dot3(weights, centred, centred);
+        multiply(gx, weights);
+        multiply(gy, weights);
+        multiply(centred, weights);
+        let own = [own_x, own_y];
         let determinant = xx * yy - xy * xy;
         let half = (xx + yy) / 2.0;
         let smaller = half - ((xx - yy).powi(2) / 4.0 + xy * xy).sqrt();
@@ -212,9 +220,9 @@ impl Bank {
                 let dx = normal.inverse[0] * bx + normal.inverse[1] * by;
                 let dy = normal.inverse[1] * bx + normal.inverse[2] * by;
                 // a step longer than the linearisation holds would leap over the right place
-                let shorten = (1.5 / dx.hypot(dy).max(1e-9)).min(1.0);
+                last = (dx * dx + dy * dy).sqrt();
+                let shorten = (1.5 / last.max(1e-9)).min(1.0);
                 (x, y) = (x - dx * shorten, y - dy * shorten);
-                last = dx.hypot(dy);
                 if last < CONVERGED {
                     break;
                 }
@@ -267,24 +275,29 @@ impl Bank {
         scratch: &mut Scratch,
     ) -> Option<f32> {
         let side = self.side();
+        if self.margin < CONTEXT {
+            return None;
+        }
         let key = self.context.get(i * side * side..(i + 1) * side * side)?;
         let mut back = std::mem::take(&mut scratch.back);
         if back.window != self.window || back.normal.len() != 1 {
             back.window.clone_from(&self.window);
             back.data.resize(3 * self.window.size * self.window.size, 0.0);
             back.normal.resize(1, Normal::default());
-            back.context.resize(side * side, 0.0);
+            back.margin = RIM;
+            back.context.resize(back.side() * back.side(), 0.0);
         }
-        let middle = (side as f32 - 1.0) / 2.0;
-        patch::bilinear(plane, found[0] - middle, found[1] - middle, side, &mut back.context);
+        let (middle, own) = ((side as f32 - 1.0) / 2.0, (back.side() as f32 - 1.0) / 2.0);
+        let own_side = back.side();
+        patch::bilinear(plane, found[0] - own, found[1] - own, own_side, &mut back.context);
         back.prepare(0);
         let mut context = std::mem::take(&mut scratch.context);
         context.resize(side, side);
         context.values_mut().copy_from_slice(key);
         let start = [middle + start[0], middle + start[1]];
-        let end = back.search(0, &context, start, CONTEXT as f32, scratch);
+        let end = back.search(0, &context, start, self.margin as f32, scratch);
         (scratch.back, scratch.context) = (back, context);
-        end.map(|[x, y]| (x - middle).hypot(y - middle))
+        end.map(|[x, y]| ((x - middle).powi(2) + (y - middle).powi(2)).sqrt())
     }
 }
 
@@ -330,34 +343,63 @@ fn correlate(picture: &[f32], stride: usize, n: usize, gx: &[f32], gy: &[f32]) -
     [[s(0), s(1), s(2), s(3)], [s(4), s(5), s(6), s(7)]]
 }
 
+fn subtract(values: &mut [f32], k: f32) {
+    for v in values {
+        *v -= k;
+    }
+}
+
+fn multiply(values: &mut [f32], by: &[f32]) {
+    for (v, b) in values.iter_mut().zip(by) {
+        *v *= b;
+    }
+}
+
+/// Lanes of a sum: two registers of SSE2 or NEON, so that one addition need not wait for the other.
+const LANES: usize = 8;
+
+fn total(lanes: [f32; LANES]) -> f32 {
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut acc = [0f32; 4];
-    for (a, b) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
-        for k in 0..4 {
+    let mut acc = [0f32; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for k in 0..LANES {
             acc[k] += a[k] * b[k];
         }
     }
-    (acc[0] + acc[1]) + (acc[2] + acc[3])
+    total(acc)
+}
+
+fn dot3(w: &[f32], a: &[f32], b: &[f32]) -> f32 {
+    let mut acc = [0f32; LANES];
+    for ((w, a), b) in w.chunks_exact(LANES).zip(a.chunks_exact(LANES)).zip(b.chunks_exact(LANES)) {
+        for k in 0..LANES {
+            acc[k] += w[k] * a[k] * b[k];
+        }
+    }
+    total(acc)
 }
 
 /// Weighted sum and sum of squares.
 fn sums(values: &[f32], weights: &[f32]) -> (f32, f32) {
-    let (mut first, mut second) = ([0f32; 4], [0f32; 4]);
-    for (v, w) in values.chunks_exact(4).zip(weights.chunks_exact(4)) {
-        for k in 0..4 {
+    let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
+    for (v, w) in values.chunks_exact(LANES).zip(weights.chunks_exact(LANES)) {
+        for k in 0..LANES {
             let wv = w[k] * v[k];
             first[k] += wv;
             second[k] += wv * v[k];
         }
     }
-    (first.iter().sum(), second.iter().sum())
+    (total(first), total(second))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::geometry::Similarity;
 
     /// A smooth texture with structure in all directions, moved by (dx, dy).
     fn texture(dx: f32, dy: f32) -> Plane {
@@ -373,10 +415,10 @@ mod tests {
 
     fn bank(plane: &Plane, at: [f32; 2], size: usize) -> Bank {
         let mut b = Bank::default();
-        b.reset(1, size, size as f32 / 4.0);
-        let middle = (b.side() as f32 - 1.0) / 2.0;
+        b.reset(1, size, size as f32 / 4.0, true);
         let side = b.side();
-        patch::cubic(plane, &Similarity::new(1.0, 0.0, at[0] - middle, at[1] - middle), side, b.context_mut(0));
+        let warp = patch::Warp::around(at, [[1.0, 0.0], [0.0, 1.0]], side);
+        patch::cubic(plane, &warp, side, b.context_mut(0));
         b.prepare(0);
         b
     }

@@ -44,7 +44,7 @@ pub struct TrackerConfig {
     pub restart_iod: f32,
     /// Head roll against the key patches at which they are turned to fit, in degrees. Default 1.
     pub turn_deg: f32,
-    /// Change of size against the key patches at which they are scaled to fit, as a ratio. Default 0.015.
+    /// Change of size or foreshortening against the key patches at which they are redrawn to fit, as a ratio. Default 0.015.
     pub zoom: f32,
     /// Mean correlation with the key patches below which a new key picture is taken (pose or light have changed),
     /// 0 to 1. Default 0.8.

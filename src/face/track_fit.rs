@@ -64,8 +64,9 @@ pub fn robust_similarity(
     for round in 0..5 {
         let s = scale * [8.0, 4.0, 2.0, 1.0, 1.0][round];
         for i in 0..COUNT {
-            let r = fit.apply(from[i]).distance(to[i]) / s;
-            now[i] = if weight[i] > 0.0 { weight[i] / (1.0 + r * r).powi(2) } else { 0.0 };
+            let r = fit.apply(from[i]) - to[i];
+            let r2 = (r.x * r.x + r.y * r.y) / (s * s);
+            now[i] = if weight[i] > 0.0 { weight[i] / (1.0 + r2).powi(2) } else { 0.0 };
         }
         fit = Similarity::fit((0..COUNT).map(|i| (from[i], to[i], now[i])))?;
     }
@@ -94,7 +95,7 @@ pub fn affine_part(
             let p = [f64::from(at[i].x), f64::from(at[i].y), 1.0];
             let d = [f64::from(difference[i].x), f64::from(difference[i].y)];
             let eval = |f: &[f64; 3]| f[0] * p[0] + f[1] * p[1] + f[2];
-            let r = (d[0] - eval(&fit[0])).hypot(d[1] - eval(&fit[1]));
+            let r = ((d[0] - eval(&fit[0])).powi(2) + (d[1] - eval(&fit[1])).powi(2)).sqrt();
             let w = f64::from(weight[i]) * (f64::from(scale) / r.max(1e-9)).min(1.0);
             for j in 0..3 {
                 for k in 0..3 {
@@ -112,6 +113,18 @@ pub fn affine_part(
         fit = [x, y];
     }
     fit.map(|row| row.map(|v| v as f32))
+}
+
+/// The product of two 2 x 2 matrices.
+pub fn product(a: &[[f32; 2]; 2], b: &[[f32; 2]; 2]) -> [[f32; 2]; 2] {
+    let e = |i: usize, j: usize| a[i][0] * b[0][j] + a[i][1] * b[1][j];
+    [[e(0, 0), e(0, 1)], [e(1, 0), e(1, 1)]]
+}
+
+/// The inverse of a 2 x 2 matrix; `None` when it is (nearly) singular.
+pub fn inverse(m: &[[f32; 2]; 2]) -> Option<[[f32; 2]; 2]> {
+    let d = m[0][0] * m[1][1] - m[0][1] * m[1][0];
+    (d.is_finite() && d.abs() > 1e-6).then(|| [[m[1][1] / d, -m[0][1] / d], [-m[1][0] / d, m[0][0] / d]])
 }
 
 /// The value of an [`affine_part`] at a place of the face frame.

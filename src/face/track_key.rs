@@ -1,7 +1,8 @@
 //! Key pictures: what the landmarks looked like, and the templates made from that.
 
-use super::lk::{Bank, CONTEXT};
+use super::lk::Bank;
 use super::track_config::TrackerConfig;
+use super::track_fit::{inverse, product};
 use crate::geometry::{FaceFrame, Iod, Pixels, Px, Rect, Roi, Similarity};
 use crate::image::{NormaliseScale, Pyramid, Region, patch};
 use crate::landmarks::{COUNT, PerLandmark, face_frame, iod};
@@ -136,14 +137,20 @@ impl Key {
     }
 }
 
-/// Templates of all landmarks at all levels, turned and scaled to the present size of the face.
+/// How the face has been turned, scaled and foreshortened since the key picture: a 2 x 2 matrix.
+pub type View = [[f32; 2]; 2];
+
+/// The view in which the face looks as in its key picture.
+pub const SAME_VIEW: View = [[1.0, 0.0], [0.0, 1.0]];
+
+/// Templates of all landmarks at all levels, seen as the face is seen now.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
     fine: Bank,
     bare: Bank,
     coarse: Vec<Bank>,
-    angle: f32,
-    scale: f32,
+    /// The view they were made for.
+    view: View,
 }
 
 impl Templates {
@@ -157,61 +164,53 @@ impl Templates {
         self.coarse.get(level.checked_sub(1)?)
     }
 
-    /// Makes the templates of the landmarks from `first` on, for a face that `now` carries from the key picture here.
-    pub fn render(
-        &mut self,
-        key: &Key,
-        now: &Similarity<Pixels, Pixels>,
-        working: &Working,
-        config: &TrackerConfig,
-        first: usize,
-    ) {
+    /// Makes the templates of the followed landmarks, seen in this view.
+    pub fn render(&mut self, key: &Key, view: &View, working: &Working, config: &TrackerConfig) {
         let (size, sigma) = working.fine_window(config.window_iod);
-        self.fine.reset(COUNT, size, sigma);
+        self.fine.reset(COUNT, size, sigma, true);
         let (size, sigma) = working.fine_window(config.bare_window_iod);
-        self.bare.reset(COUNT, size, sigma);
+        self.bare.reset(COUNT, size, sigma, true);
         self.coarse.resize_with(working.levels - 1, Bank::default);
         for (l, bank) in self.coarse.iter_mut().enumerate() {
             let (size, sigma) = working.coarse_window(l + 1, config);
-            bank.reset(COUNT, size, sigma);
+            bank.reset(COUNT, size, sigma, false);
         }
-        for i in first..COUNT {
-            self.render_point(i, key, now, working);
+        self.view = *view;
+        for i in first_followed(config)..COUNT {
+            self.render_point(i, key, working);
         }
-        (self.angle, self.scale) = (now.angle(), now.scale());
     }
 
     /// Makes the templates of one landmark anew, after its place in the key picture has changed.
-    pub fn render_point(&mut self, i: usize, key: &Key, now: &Similarity<Pixels, Pixels>, working: &Working) {
+    pub fn render_point(&mut self, i: usize, key: &Key, working: &Working) {
+        let Some(back) = inverse(&self.view) else { return };
         let fine = if is_bare(i) { &mut self.bare } else { &mut self.fine };
-        render_one(fine, 0, i, key, now, working);
+        render_one(fine, 0, i, key, &back, working);
         for (l, bank) in self.coarse.iter_mut().enumerate() {
-            render_one(bank, l + 1, i, key, now, working);
+            render_one(bank, l + 1, i, key, &back, working);
         }
     }
 
-    /// Whether the face has turned or changed its size by more than the templates stand.
-    pub fn stale(&self, now: &Similarity<Pixels, Pixels>, config: &TrackerConfig) -> bool {
-        let turn =
-            (now.angle() - self.angle + std::f32::consts::PI).rem_euclid(std::f32::consts::TAU) - std::f32::consts::PI;
-        let zoom = now.scale() / self.scale.max(1e-6);
-        turn.abs() > config.turn_deg.to_radians() || !((1.0 - config.zoom)..=(1.0 + config.zoom)).contains(&zoom)
+    /// Whether the view has changed by more than the templates stand.
+    pub fn stale(&self, view: &View, config: &TrackerConfig) -> bool {
+        let Some(back) = inverse(&self.view) else { return true };
+        let m = product(view, &back);
+        let turn = (m[1][0] - m[0][1]).atan2(m[0][0] + m[1][1]).abs();
+        let stretch = (m[0][0] - 1.0).abs().max((m[1][1] - 1.0).abs()).max((m[0][1] + m[1][0]).abs() / 2.0);
+        turn > config.turn_deg.to_radians() || !(stretch <= config.zoom)
     }
 }
 
-fn render_one(bank: &mut Bank, level: usize, i: usize, key: &Key, now: &Similarity<Pixels, Pixels>, working: &Working) {
-    let Some(plane) = key.pyramid.levels().get(level.min(key.pyramid.levels().len().saturating_sub(1))) else { return };
-    let Some(back) = now.inverse() else { return };
+/// Makes one template; `back` leads from what is seen now to the key picture.
+fn render_one(bank: &mut Bank, level: usize, i: usize, key: &Key, back: &View, working: &Working) {
     // a face that has grown since may use more levels than its key picture has: then the coarsest serves
-    let key_level = level.min(key.pyramid.levels().len() - 1);
-    let pixel = (key.pyramid.region().factor * (1 << key_level)) as f32;
-    let ratio = working.pixel(level) / pixel;
-    let (a, b) = (back.a * ratio, back.b * ratio);
-    let [x, y] = key.pyramid.region().to_region(key.points[i]).map(|c| c / (1 << key_level) as f32);
+    let key_level = level.min(key.pyramid.levels().len().saturating_sub(1));
+    let Some(plane) = key.pyramid.levels().get(key_level) else { return };
+    let shrink = (1 << key_level) as f32;
+    let ratio = working.pixel(level) / (key.pyramid.region().factor as f32 * shrink);
+    let place = key.pyramid.region().to_region(key.points[i]).map(|c| c / shrink);
     let side = bank.side();
-    let middle = (side as f32 - 1.0) / 2.0;
-    let warp = Similarity::new(a, b, x - (a * middle - b * middle), y - (b * middle + a * middle));
+    let warp = patch::Warp::around(place, back.map(|row| row.map(|v| v * ratio)), side);
     patch::cubic(plane, &warp, side, bank.context_mut(i));
     bank.prepare(i);
-    debug_assert!(side > 2 * CONTEXT);
 }

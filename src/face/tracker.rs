@@ -9,8 +9,8 @@
 use super::Anchor;
 use super::lk::Scratch;
 use super::track_config::TrackerConfig;
-use super::track_fit::{HEAD_WEIGHT, affine_at, affine_part, both, robust_similarity};
-use super::track_key::{Key, Templates, Working, first_followed};
+use super::track_fit::{HEAD_WEIGHT, affine_at, affine_part, both, product, robust_similarity};
+use super::track_key::{Key, SAME_VIEW, Templates, View, Working, first_followed};
 use super::track_point::{Found, PointState};
 use crate::frame::{Face, FaceId, Luma};
 use crate::geometry::{Iod, Pixels, Px, Rect, Roi, Similarity};
@@ -20,6 +20,7 @@ use crate::time::Timestamp;
 
 type Motion = Similarity<Pixels, Pixels>;
 const STILL: Motion = Similarity::new(1.0, 0.0, 0.0, 0.0);
+const FLAT: [[f32; 3]; 2] = [[0.0; 3]; 2];
 /// Pull per frame is never more than this, in IOD: 0.04 pixels at an IOD of 80.
 const MAX_PULL_STEP_IOD: f32 = 0.0005;
 /// Confidence of a contour landmark that only moves with the head.
@@ -58,10 +59,12 @@ pub struct Tracker {
     /// Where the patches are now, in picture pixels.
     at: PerLandmark<Px>,
     points: PerLandmark<PointState>,
-    /// Slow mean of the place of each patch against the rigidly moved key, in key-picture pixels.
-    rest: PerLandmark<Px>,
+    /// Slow mean of the place of each patch against where head and bend carry it, in the face frame.
+    rest: PerLandmark<Iod>,
     /// From the key picture to now.
     head: Motion,
+    /// What the head's turning out of the picture plane adds to that: an affine deformation of the face frame.
+    bend: [[f32; 3]; 2],
     /// The head's motion in the last frame.
     motion: Motion,
     keys: Vec<Key>,
@@ -100,8 +103,9 @@ impl Tracker {
             time,
             at: anchor.points,
             points: [PointState::default(); COUNT],
-            rest: [Px::default(); COUNT],
+            rest: [Iod::default(); COUNT],
             head: STILL,
+            bend: FLAT,
             motion: STILL,
             keys: Vec::with_capacity(config.keys.max(1)),
             active: 0,
@@ -150,8 +154,9 @@ impl Tracker {
         self.time = time;
         self.look(picture);
         let Some(key) = self.keys.get(self.active) else { return self.standing };
-        if self.templates.stale(&self.head, &self.config) {
-            self.templates.render(key, &self.head, &self.working, &self.config, first_followed(&self.config));
+        let view = self.view(key);
+        if self.templates.stale(&view, &self.config) {
+            self.templates.render(key, &view, &self.working, &self.config);
         }
         self.motion = self.head_motion();
         let found = self.search_all();
@@ -240,10 +245,10 @@ impl Tracker {
                 let place =
                     anchor.points[i] - self.head.apply_vector(key.from_face.apply_vector(affine_at(&fit, places[i])));
                 key.points[i] = back.apply(place);
-                (key.offset[i], key.target[i], self.rest[i]) = (Iod::default(), Iod::default(), Px::default());
+                (key.offset[i], key.target[i], self.rest[i]) = (Iod::default(), Iod::default(), Iod::default());
                 self.at[i] = place;
                 self.points[i].replace(&self.config);
-                self.templates.render_point(i, key, &self.head, &self.working);
+                self.templates.render_point(i, key, &self.working);
             }
         }
         Anchored::Pulled
@@ -383,7 +388,7 @@ impl Tracker {
         for i in first..COUNT {
             // the mouth opens by half an inter-ocular distance; nothing else goes far
             let reach = if i >= 48 { 0.6 } else { 0.25 } * iod_px;
-            let expected = predicted.apply(key.points[i] + self.rest[i]);
+            let expected = predicted.apply(self.carried(key, i));
             // what leaps against the head is more often something similar nearby than the landmark
             let seed = self.motion.apply(self.at[i]);
             let plausible = found[i].filter(|(p, f)| {
@@ -403,19 +408,41 @@ impl Tracker {
             _ => predicted,
         };
         let (follow, forget) = (1.0 - (-dt / 1000.0).exp(), 1.0 - (-dt / 80.0).exp());
-        let back = self.head.inverse();
+        let Some(back) = self.head.inverse() else { return };
+        let places = key.points.map(|p| key.to_face.apply(p));
+        let from_key = |p: Px, i: usize| key.to_face.apply(back.apply(p)) - places[i];
+        let moved = std::array::from_fn(|i| from_key(self.at[i], i));
+        let bend = affine_part(&places, &moved, &weight, 0.02);
+        // an expression bends a face for a moment, a turned head for longer
+        for (b, new) in self.bend.iter_mut().flatten().zip(bend.iter().flatten()) {
+            *b += (new - *b) * (1.0 - (-dt / 150.0).exp());
+        }
         for i in 0..COUNT {
-            let carried = self.head.apply(key.points[i] + self.rest[i]);
+            let carried = self.head.apply(self.carried(key, i));
             if i < first {
                 self.at[i] = carried;
             } else if self.points[i].lost {
                 let moved = self.motion.apply(self.at[i]);
                 self.at[i] = moved + (carried - moved) * forget;
-            } else if let Some(back) = back {
-                let rest = back.apply(self.at[i]) - key.points[i];
+            } else {
+                let rest = moved[i] - affine_at(&self.bend, places[i]);
                 self.rest[i] += (rest - self.rest[i]) * follow;
             }
         }
+    }
+
+    /// Where landmark `i` is expected, in the key picture's coordinates: its place there, bent, with its habit.
+    fn carried(&self, key: &Key, i: usize) -> Px {
+        let p = key.points[i];
+        p + key.from_face.apply_vector(affine_at(&self.bend, key.to_face.apply(p)) + self.rest[i])
+    }
+
+    /// How the face is seen now, compared with the key picture.
+    fn view(&self, key: &Key) -> View {
+        let (f, b) = (&key.from_face, &key.to_face);
+        let bend = [[1.0 + self.bend[0][0], self.bend[0][1]], [self.bend[1][0], 1.0 + self.bend[1][1]]];
+        let here = product(&[[f.a, -f.b], [f.b, f.a]], &product(&bend, &[[b.a, -b.b], [b.b, b.a]]));
+        product(&[[self.head.a, -self.head.b], [self.head.b, self.head.a]], &here)
     }
 
     /// Moves the landmarks by the share of the pull, and of the offset that a change of key left, that is due in `dt`.
@@ -498,11 +525,12 @@ impl Tracker {
     fn begin_key(&mut self, index: usize, time: Timestamp) {
         self.active = index;
         self.head = STILL;
-        self.rest = [Px::default(); COUNT];
+        self.rest = [Iod::default(); COUNT];
+        self.bend = FLAT;
         (self.key_since, self.slow_correlation) = (time, 1.0);
         self.standing.key_changed = true;
         if let Some(key) = self.keys.get(index) {
-            self.templates.render(key, &STILL, &self.working, &self.config, first_followed(&self.config));
+            self.templates.render(key, &SAME_VIEW, &self.working, &self.config);
         }
     }
 
@@ -533,10 +561,10 @@ impl Tracker {
             .min_by(|a, b| a.1.total_cmp(&b.1));
         let Some((index, _, fit)) = best else { return false };
         let Some(key) = self.keys.get(index) else { return false };
-        let before = (self.active, self.head, self.motion);
+        let before = (self.head, self.motion, self.bend);
         let first = first_followed(&self.config);
-        self.templates.render(key, &fit, &self.working, &self.config, first);
-        (self.head, self.motion) = (fit, STILL);
+        (self.head, self.motion, self.bend) = (fit, STILL, FLAT);
+        self.templates.render(key, &self.view(key), &self.working, &self.config);
         let found = self.search_all();
         let good = |f: &Option<(Px, Found)>| {
             f.filter(|(_, f)| {
@@ -549,15 +577,16 @@ impl Tracker {
             / count.max(1) as f32;
         let enough = count as f32 > 0.8 * self.standing.found * 51.0;
         if !enough || correlation < self.slow_correlation.max(self.config.reseed_correlation) + 0.03 {
-            (self.active, self.head, self.motion) = before;
+            (self.head, self.motion, self.bend) = before;
             if let Some(key) = self.keys.get(self.active) {
-                self.templates.render(key, &self.head, &self.working, &self.config, first);
+                self.templates.render(key, &self.view(key), &self.working, &self.config);
             }
             return false;
         }
         let Some(back) = fit.inverse() else { return false };
         self.active = index;
-        self.rest = [Px::default(); COUNT];
+        self.rest = [Iod::default(); COUNT];
+        self.bend = FLAT;
         (self.key_since, self.slow_correlation) = (time, 1.0);
         self.standing.key_changed = true;
         let Some(key) = self.keys.get_mut(index) else { return false };

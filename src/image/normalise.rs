@@ -45,6 +45,7 @@ pub struct Normaliser {
     scratch: Plane,
     wide: Plane,
     kernel: Vec<f32>,
+    padded: Vec<f32>,
 }
 
 impl Normaliser {
@@ -104,14 +105,23 @@ impl Normaliser {
                 }
             }
         }
+        let radius = self.kernel.len() - 1;
         for v in 0..h {
+            // the row with its ends repeated, so that every tap is a shifted slice
             let row = self.scratch.row(v);
-            for (u, o) in self.blurred.row_mut(v).iter_mut().enumerate() {
-                let mut sum = row[u] * self.kernel[0];
-                for (k, &weight) in self.kernel.iter().enumerate().skip(1) {
-                    sum += weight * (row[u.saturating_sub(k)] + row[(u + k).min(w - 1)]);
+            self.padded.clear();
+            self.padded.resize(radius, row[0]);
+            self.padded.extend_from_slice(row);
+            self.padded.resize(w + 2 * radius, row[w - 1]);
+            let out = self.blurred.row_mut(v);
+            for (o, i) in out.iter_mut().zip(&self.padded[radius..]) {
+                *o = i * self.kernel[0];
+            }
+            for (k, &weight) in self.kernel.iter().enumerate().skip(1) {
+                let (left, right) = (&self.padded[radius - k..], &self.padded[radius + k..]);
+                for ((o, a), b) in out.iter_mut().zip(left).zip(right) {
+                    *o += weight * (a + b);
                 }
-                *o = sum;
             }
         }
     }
@@ -121,16 +131,27 @@ impl Normaliser {
     fn widen(&mut self, width: usize, step: usize) {
         let rows = self.blurred.height();
         self.wide.resize(width, rows + 2);
+        let half = step / 2;
         for v in 0..rows + 2 {
             let row = self.blurred.row(v.saturating_sub(1));
             let out = self.wide.row_mut(v);
-            let last = row.len() - 1;
-            for (u, o) in out.iter_mut().enumerate() {
-                let (a, b, t) = between(u, step);
-                // between() counts from the repeated first row on
-                let (a, b) = (row[a.saturating_sub(1).min(last)], row[b.saturating_sub(1).min(last)]);
-                *o = a + (b - a) * t;
+            if step == 1 {
+                out.copy_from_slice(row);
+                continue;
             }
+            // half a block before the first centre and after the last, the value of that centre
+            let (first, rest) = out.split_at_mut(half.min(width));
+            first.fill(row[0]);
+            let mut steps = rest.chunks_mut(step);
+            // windows first: a zip takes from its first part before it sees that the second has ended
+            for (pair, chunk) in row.windows(2).zip(&mut steps) {
+                let (a, slope) = (pair[0], (pair[1] - pair[0]) / step as f32);
+                for (j, o) in chunk.iter_mut().enumerate() {
+                    *o = a + slope * (j as f32 + 0.5);
+                }
+            }
+            let last = row[row.len() - 1];
+            steps.for_each(|chunk| chunk.fill(last));
         }
     }
 }

@@ -1,7 +1,23 @@
 //! Square patches of a plane at sub-pixel places.
 
 use super::Plane;
-use crate::geometry::{Pixels, Similarity};
+
+/// An affine map of patch pixels (u, v) into a plane: `x = m[0][0] u + m[0][1] v + t[0]`, `y` likewise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Warp {
+    /// The linear part.
+    pub m: [[f32; 2]; 2],
+    /// Where (0, 0) goes.
+    pub t: [f32; 2],
+}
+
+impl Warp {
+    /// The map with this linear part that puts the middle of an `n` x `n` patch at `place`.
+    pub fn around(place: [f32; 2], m: [[f32; 2]; 2], n: usize) -> Self {
+        let c = (n as f32 - 1.0) / 2.0;
+        Self { m, t: [place[0] - (m[0][0] + m[0][1]) * c, place[1] - (m[1][0] + m[1][1]) * c] }
+    }
+}
 
 /// Samples an `n` x `n` patch whose top-left pixel lies at (x, y), bilinearly; outside of the plane the border is
 /// repeated. `out` must hold `n * n` values.
@@ -42,40 +58,60 @@ pub fn bilinear(plane: &Plane, x: f32, y: f32, n: usize, out: &mut [f32]) {
     }
 }
 
-/// Samples an `n` x `n` patch through a similarity, with the Catmull-Rom cubic: pixel (u, v) of the patch is the
+/// Samples an `n` x `n` patch through an affine map, with the Catmull-Rom cubic: pixel (u, v) of the patch is the
 /// plane at `warp(u, v)`. Outside of the plane the border is repeated. `out` must hold `n * n` values.
 ///
 /// The cubic keeps the fine structure that bilinear interpolation would blur; it is used for templates, which are
 /// sampled rarely and compared often.
-pub fn cubic(plane: &Plane, warp: &Similarity<Pixels, Pixels>, n: usize, out: &mut [f32]) {
+pub fn cubic(plane: &Plane, warp: &Warp, n: usize, out: &mut [f32]) {
     let (w, h) = (plane.width() as i32, plane.height() as i32);
     if w == 0 || h == 0 {
         out.fill(0.0);
         return;
     }
+    // whether all samples and their neighbours lie inside: then nothing has to be limited
+    let corner = |u: f32, v: f32| place(warp, u, v);
+    let far = n.saturating_sub(1) as f32;
+    let corners = [corner(0.0, 0.0), corner(far, 0.0), corner(0.0, far), corner(far, far)];
+    let inside = corners.iter().all(|&(x, y)| x >= 1.0 && y >= 1.0 && x < (w - 3) as f32 && y < (h - 3) as f32);
+    let stride = plane.width();
     for (v, line) in out.chunks_exact_mut(n).take(n).enumerate() {
         for (u, o) in line.iter_mut().enumerate() {
-            let (u, v) = (u as f32, v as f32);
-            let x = (warp.a * u - warp.b * v + warp.tx).clamp(-1e6, 1e6);
-            let y = (warp.b * u + warp.a * v + warp.ty).clamp(-1e6, 1e6);
+            let (x, y) = place(warp, u as f32, v as f32);
+            if inside {
+                // positive, so that cutting off is rounding down
+                let (xi, yi) = (x as i32, y as i32);
+                let (kx, ky) = (catmull_rom(x - xi as f32), catmull_rom(y - yi as f32));
+                let begin = (yi as usize - 1) * stride + xi as usize - 1;
+                let rows = &plane.values()[begin..begin + 3 * stride + 4];
+                let mut sum = 0.0;
+                for (j, ky) in ky.iter().enumerate() {
+                    let r = &rows[j * stride..j * stride + 4];
+                    sum += ky * (kx[0] * r[0] + kx[1] * r[1] + kx[2] * r[2] + kx[3] * r[3]);
+                }
+                *o = sum;
+                continue;
+            }
             let (xf, yf) = (x.floor(), y.floor());
             let (kx, ky) = (catmull_rom(x - xf), catmull_rom(y - yf));
             let (x0, y0) = (xf as i32 - 1, yf as i32 - 1);
             let mut sum = 0.0;
             for (j, ky) in ky.iter().enumerate() {
                 let row = plane.row((y0 + j as i32).clamp(0, h - 1) as usize);
-                if x0 >= 0 && x0 + 4 <= w {
-                    let r = &row[x0 as usize..x0 as usize + 4];
-                    sum += ky * (kx[0] * r[0] + kx[1] * r[1] + kx[2] * r[2] + kx[3] * r[3]);
-                } else {
-                    for (i, kx) in kx.iter().enumerate() {
-                        sum += ky * kx * row[(x0 + i as i32).clamp(0, w - 1) as usize];
-                    }
+                for (i, kx) in kx.iter().enumerate() {
+                    sum += ky * kx * row[(x0 + i as i32).clamp(0, w - 1) as usize];
                 }
             }
             *o = sum;
         }
     }
+}
+
+/// Where a pixel of a patch lies in the plane.
+fn place(warp: &Warp, u: f32, v: f32) -> (f32, f32) {
+    let x = warp.m[0][0] * u + warp.m[0][1] * v + warp.t[0];
+    let y = warp.m[1][0] * u + warp.m[1][1] * v + warp.t[1];
+    (x.clamp(-1e6, 1e6), y.clamp(-1e6, 1e6))
 }
 
 /// Weights of the four neighbours of a place `t` (0 to 1) after the second.
@@ -100,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_cubic_follows_a_smooth_function_closely() {
-        let warp = Similarity::new(0.9, 0.3, 12.25, 7.6);
+        let warp = Warp { m: [[0.9, -0.3], [0.3, 0.9]], t: [12.25, 7.6] };
         let mut out = vec![0.0; 64];
         cubic(&plane(), &warp, 8, &mut out);
         for (i, &o) in out.iter().enumerate() {
@@ -134,8 +170,8 @@ mod tests {
         let mut out = vec![0.0; 64];
         for x in [f32::NAN, f32::INFINITY, -1e30, 1e30] {
             bilinear(&plane(), x, x, 8, &mut out);
-            cubic(&plane(), &Similarity::new(1.0, 0.0, x, x), 8, &mut out);
-            cubic(&Plane::default(), &Similarity::new(1.0, 0.0, x, x), 8, &mut out);
+            cubic(&plane(), &Warp { m: [[1.0, 0.0], [0.0, 1.0]], t: [x, x] }, 8, &mut out);
+            cubic(&Plane::default(), &Warp { m: [[1.0, 0.0], [0.0, 1.0]], t: [x, x] }, 8, &mut out);
         }
     }
 }

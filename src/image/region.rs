@@ -102,14 +102,32 @@ fn add_reduced_row(row: &[u8], x0: i32, factor: i32, out: &mut [f32]) {
     let fits = x0 >= 0 && (x0 as usize) + out.len() * n <= row.len();
     if fits {
         let row = &row[x0 as usize..x0 as usize + out.len() * n];
-        for (o, block) in out.iter_mut().zip(row.chunks_exact(n)) {
-            *o += block.iter().map(|&b| u32::from(b)).sum::<u32>() as f32;
+        match n {
+            2 => add_blocks::<2>(row, out),
+            3 => add_blocks::<3>(row, out),
+            4 => add_blocks::<4>(row, out),
+            _ => {
+                for (o, block) in out.iter_mut().zip(row.chunks_exact(n)) {
+                    *o += block.iter().map(|&b| u32::from(b)).sum::<u32>() as f32;
+                }
+            }
         }
     } else {
         for (u, o) in out.iter_mut().enumerate() {
             let left = x0.saturating_add(u as i32 * factor);
             *o += (0..factor).map(|k| u32::from(row[clamped(left.saturating_add(k), row.len())])).sum::<u32>() as f32;
         }
+    }
+}
+
+/// Adds the sums of `N` neighbours.
+fn add_blocks<const N: usize>(row: &[u8], out: &mut [f32]) {
+    for (o, block) in out.iter_mut().zip(row.chunks_exact(N)) {
+        let mut sum = 0u16;
+        for &b in block {
+            sum += u16::from(b);
+        }
+        *o += f32::from(sum);
     }
 }
 
