@@ -27,8 +27,10 @@ def figures(e: dict) -> str:
     out += [f"| file, bytes | {e['bytes']['int8']:,} | {e['bytes']['fp32']:,} |"]
     out += [
         "",
-        f"The classes share action-unit combinations, so somebody who saw every action unit perfectly would reach UF1 {i['uf1_ceiling']:.4f} "
-        "on the same samples.",
+        (
+            f"The classes share action-unit combinations, so somebody who saw every action unit perfectly would reach UF1 {i['uf1_ceiling']:.4f} "
+            "on the same samples."
+        ),
         "",
         "Confusion (int8; rows true, columns said):",
         "",
@@ -36,16 +38,30 @@ def figures(e: dict) -> str:
         "|---|" + "---|" * len(CLASSES),
     ]
     out += [f"| {c} | " + " | ".join(map(str, row)) + " |" for c, row in zip(CLASSES, i["confusion"], strict=True)]
-    out += ["", "Accuracy on micro-expressions by largest landmark movement (int8):", "", "| movement, IOD | samples | accuracy |", "|---|---|---|"]
+    out += [
+        "",
+        "Accuracy on micro-expressions by largest landmark movement (int8):",
+        "",
+        "| movement, IOD | samples | accuracy |",
+        "|---|---|---|",
+    ]
     out += [f"| {a['iod'][0]} to {a['iod'][1]} | {a['samples']} | {a['accuracy']:.3f} |" for a in i["by_amplitude"]]
     out += ["", "Distractors answered with `none` (int8): " + ", ".join(f"{k} {v:.3f}" for k, v in i["rejected"].items()) + "."]
     out += [
         "",
-        f"Agreement on {p['samples']:,} samples: int8 and fp32 name the same class in {p['int8_argmax']:.4f}; mean difference of a probability "
-        f"{p['int8_mean_gap_probs']:.4f}, largest {p['int8_gap']['probs']:.3f}. fp32 file against the network in PyTorch: {p['export_gap']:.1e}.",
+        (
+            f"Agreement on {p['samples']:,} samples: int8 and fp32 name the same class in {p['int8_argmax']:.4f}; mean difference of a probability "
+            f"{p['int8_mean_gap_probs']:.4f}, largest {p['int8_gap']['probs']:.3f}. fp32 file against the network in PyTorch: {p['export_gap']:.1e}."
+        ),
     ]
     if e.get("ablations"):
-        out += ["", "Ablations, each trained as the shipped model, fp32, same held-back samples:", "", "| network | parameters | UF1 | UAR |", "|---|---|---|---|"]
+        out += [
+            "",
+            "Ablations, each trained as the shipped model, fp32, same held-back samples:",
+            "",
+            "| network | parameters | UF1 | UAR |",
+            "|---|---|---|---|",
+        ]
         out += [f"| {a['name']} | {a['parameters']:,} | {a['uf1']:.4f} | {a['uar']:.4f} |" for a in e["ablations"]]
     return "\n".join(out)
 

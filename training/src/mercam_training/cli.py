@@ -177,7 +177,9 @@ def parser() -> argparse.ArgumentParser:
         if "table" in groups:
             s.add_argument("--table", type=Path, help="an event table instead of synthetic movements")
         if "fixture" in groups:
-            s.add_argument("--fixture", type=Path, default=Path("../tests/data/dere_grl.parity.bin"), help="samples with answers for the Rust tests")
+            s.add_argument(
+                "--fixture", type=Path, default=Path("../tests/data/dere_grl.parity.bin"), help="samples with answers for the Rust tests"
+            )
         if "count" in groups:
             s.add_argument("--count", type=int, default=20_000, help="movements (default %(default)s)")
         return s

@@ -47,7 +47,7 @@ def report(probs: np.ndarray, s: Samples) -> dict:
     """Everything the model card shows, for one set of answers."""
     predicted = probs.argmax(1)
     matrix = confusion(s.y, predicted, len(CLASSES))
-    result = {"samples": len(s), "people": int(len(np.unique(s.subject))), **scores(matrix)}
+    result = {"samples": len(s), "people": len(np.unique(s.subject)), **scores(matrix)}
     result["uf1_expressive"] = float(np.mean(result["f1"][:3]))
     result["ece"] = calibration_error(probs, s.y)
     result["confusion"] = matrix.tolist()
@@ -69,9 +69,11 @@ def report(probs: np.ndarray, s: Samples) -> dict:
 
 def text(r: dict) -> str:
     """A report for the terminal."""
-    lines = [f"{r['samples']} samples of {r['people']} people: UF1 {r['uf1']:.4f}, UAR {r['uar']:.4f}, accuracy {r['accuracy']:.4f}, "
-             f"ECE {r['ece']:.4f}"]  # fmt: skip
-    lines += [f"  {c:9} F1 {f:.4f}   {'  '.join(f'{n:6}' for n in row)}" for c, f, row in zip(CLASSES, r["f1"], r["confusion"], strict=True)]
+    lines = [(f"{r['samples']} samples of {r['people']} people: UF1 {r['uf1']:.4f}, UAR {r['uar']:.4f}, accuracy {r['accuracy']:.4f}, "
+             f"ECE {r['ece']:.4f}")]  # fmt: skip
+    lines += [
+        f"  {c:9} F1 {f:.4f}   {'  '.join(f'{n:6}' for n in row)}" for c, f, row in zip(CLASSES, r["f1"], r["confusion"], strict=True)
+    ]
     if "uf1_ceiling" in r:
         lines.append(f"  UF1 of somebody who sees the action units perfectly: {r['uf1_ceiling']:.4f}")
     return "\n".join(lines)

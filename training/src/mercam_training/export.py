@@ -81,8 +81,6 @@ class Deploy(nn.Module):
         return torch.softmax(logits, -1), component_actions(a), w
 
 
-
-
 def export(net: DeReGrl) -> onnx.ModelProto:
     """The fp32 ONNX model of a trained network."""
     deploy = Deploy(net.cpu().eval()).eval()

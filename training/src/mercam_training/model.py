@@ -9,6 +9,7 @@ Input [batch, 51, 4]: x0, y0 (place at the onset) and dx, dy (movement to the ap
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -186,7 +187,7 @@ class DeReGrl(nn.Module):
         self.normalise = Normalise(cfg.knee, cfg.bone_knee)
         sizes = [CHANNELS, *cfg.widths]
         self.streams = nn.ModuleList(
-            nn.ModuleList(GraphLayer(a, b, cfg.learnable_graph) for a, b in zip(sizes[:-1], sizes[1:], strict=True)) for _ in range(2)
+            nn.ModuleList(GraphLayer(a, b, cfg.learnable_graph) for a, b in itertools.pairwise(sizes)) for _ in range(2)
         )
         self.adm = Decomposition(cfg, 2 * cfg.widths[-1])
         self.rrm = Reconstruction(cfg)

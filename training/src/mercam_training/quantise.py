@@ -77,12 +77,7 @@ def quantise(model: onnx.ModelProto, calibration: np.ndarray) -> tuple[onnx.Mode
 
     def wanted(n: onnx.NodeProto) -> bool:
         const = [i for i in n.input if i in init]
-        return (
-            n.op_type == "MatMul"
-            and len(const) == 1
-            and init[const[0]].ndim == 2
-            and not any(const[0].endswith(k) for k in KEEP_FP32)
-        )
+        return n.op_type == "MatMul" and len(const) == 1 and init[const[0]].ndim == 2 and not any(const[0].endswith(k) for k in KEEP_FP32)
 
     picked = {n.output[0] for n in g.node if wanted(n)}
     top = ranges(m, sorted({i for n in g.node if n.output[0] in picked for i in n.input if i not in init}), calibration)

@@ -136,9 +136,7 @@ def _strengths(rows: int, rng: np.random.Generator, cfg: SynthConfig) -> np.ndar
     return _ACTIONS.apex * np.exp(shared + rng.normal(0, cfg.unit_sigma, (rows, units))) * seen
 
 
-def _expressions(
-    rows: np.ndarray, cls: int, kind: np.ndarray, strength: np.ndarray, rng: np.random.Generator, cfg: SynthConfig
-) -> None:
+def _expressions(rows: np.ndarray, cls: int, kind: np.ndarray, strength: np.ndarray, rng: np.random.Generator, cfg: SynthConfig) -> None:
     """Draws a combination for each row of a class, on one side or both."""
     numbers = [i for i, c in enumerate(COMBINATIONS) if c.cls == cls]
     pick = rng.choice(numbers, len(rows), p=[COMBINATIONS[i].share for i in numbers])
@@ -181,9 +179,7 @@ def _talking(rows: np.ndarray, strength: np.ndarray, rng: np.random.Generator) -
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
-def _blink(
-    rows: np.ndarray, shape: np.ndarray, move: np.ndarray, slipped: np.ndarray, rng: np.random.Generator, most: float
-) -> None:
+def _blink(rows: np.ndarray, shape: np.ndarray, move: np.ndarray, slipped: np.ndarray, rng: np.random.Generator, most: float) -> None:
     """AU45: the upper lids fall by a share of the opening (or rise again, which is a lid that was closed at the onset)."""
     closed = rng.uniform(0.12, 1.0, len(rows)) * most
     opening = rng.random(len(rows)) < 0.2
