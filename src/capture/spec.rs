@@ -57,16 +57,27 @@ impl SyntheticSpec {
     /// # Errors
     /// [`CaptureError::Spec`] when an option is unknown or wrong.
     pub fn build(&self) -> Result<Box<dyn Source>, CaptureError> {
-        synthetic(&self.options)
+        crate::synth::source(&self.options)
     }
 }
 
-/// Hands the options to the synthetic source.
-fn synthetic(_options: &BTreeMap<String, String>) -> Result<Box<dyn Source>, CaptureError> {
-    Err(spec("synthetic: this build has no synthetic source".into()))
+impl Default for SourceSpec {
+    /// The first camera.
+    fn default() -> Self {
+        Self::V4l2(V4l2Spec { device: "/dev/video0".into(), wish: Wish { size: None, fps: None, format: None } })
+    }
 }
 
 impl SourceSpec {
+    /// Whether the frames are pictures, in which the face stage has to look for faces; landmarks otherwise.
+    pub fn delivers_pictures(&self) -> bool {
+        match self {
+            Self::V4l2(_) | Self::Y4m(_) | Self::Raw(_) | Self::Images(_) => true,
+            Self::Replay(_) => false,
+            Self::Synthetic(s) => s.options.get("render").is_some_and(|r| r == "pixels"),
+        }
+    }
+
     /// Opens the source.
     ///
     /// # Errors

@@ -1,1 +1,90 @@
-//! The commands.
+//! The commands: each has its arguments and its `run` in a file of its own.
+
+mod bench;
+mod check;
+mod config;
+mod demo;
+mod devices;
+mod extract;
+mod models;
+mod output;
+mod plan;
+mod run;
+
+use crate::error::Result;
+use clap::{Parser, Subcommand};
+
+const ABOUT: &str = "A private micro-expression sensor: camera in, explained detections out";
+
+const LONG_ABOUT: &str = "\
+mercam watches a camera (or a file, a pipe, a built-in face), follows the faces in it with sub-pixel precision, \
+spots micro-expressions (facial movements of 40 to 500 ms), recognises each with a small quantised graph network \
+(DeRe-GRL) and sends the detections, with their reasons, to a log, a file, a serial line or standard output. \
+No pixel leaves the process.
+
+Start with `mercam demo`. Inferring people's emotions is restricted by law in places, at work and in schools above \
+all, and the shipped model is trained on synthetic movement: read LIMITATIONS.md before you point it at anybody.";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   the work was done
+  1   something failed while running (restart)
+  2   the command line is wrong
+  69  a device, file or model that was asked for is not there
+  78  the configuration is wrong (do not restart)";
+
+/// The command line as typed.
+#[derive(Debug, Parser)]
+#[command(name = "mercam", version, about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch a source and send detections to sinks, until it ends or Ctrl-C
+    Run(run::Args),
+    /// See micro-expressions detected in a built-in moving face, with the true labels beside them
+    Demo(demo::Args),
+    /// List cameras, their modes, and which mode would be chosen and why
+    Devices(devices::Args),
+    /// Build everything that `run` would build, then stop: is this configuration good?
+    Check(check::Args),
+    /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
+    Extract(extract::Args),
+    /// Time every station of the line on a source
+    Bench(bench::Args),
+    /// List, verify, fetch or install the face networks
+    Models(models::Args),
+    /// Print the documented default configuration, or the one in force
+    Config(config::Args),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// The failure with the exit code that belongs to it.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Extract(args) => extract::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Config(args) => config::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

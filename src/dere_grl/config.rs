@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// How the recogniser is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DereGrlConfig {
     /// A model of your own: an ONNX file, or a folder that holds `dere_grl.int8.onnx` and `dere_grl.fp32.onnx`.
@@ -16,6 +16,15 @@ pub struct DereGrlConfig {
     pub model: Option<PathBuf>,
     /// `int8` (default; a third of the size) or `fp32` (its twin; at this size it is the faster one).
     pub precision: Precision,
+    /// A movement whose probability of being none of the classes (`none`) is above this is no micro-expression, 0 to 1
+    /// (default 0.5; 1: the model has no say in that).
+    pub reject_none_above: f32,
+}
+
+impl Default for DereGrlConfig {
+    fn default() -> Self {
+        Self { model: None, precision: Precision::default(), reject_none_above: 0.5 }
+    }
 }
 
 impl DereGrlConfig {

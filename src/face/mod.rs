@@ -2,14 +2,15 @@
 //!
 //! The networks only anchor; movement comes from Lucas-Kanade on contrast-normalised luma.
 
+pub mod config;
 mod crop;
 pub mod detector;
 mod ibug_map;
+pub mod lk;
 pub mod mesh;
 pub mod models;
 pub mod network;
 pub mod ops;
-pub mod lk;
 pub mod stage;
 pub mod track_config;
 pub mod track_fit;

@@ -10,6 +10,7 @@ mod neutral;
 mod register;
 mod response;
 mod stage;
+pub mod table;
 
 pub(crate) use config::in_range;
 pub use config::{MovementConfig, SettingError};

@@ -27,6 +27,8 @@ pub enum Pace {
     Real,
     /// As fast as they are fetched, like a file; none is lost.
     Fast,
+    /// Never ahead of their time, so that a person can watch, but none is lost on a slow machine.
+    Steady,
 }
 
 /// The synthetic source.
@@ -41,7 +43,7 @@ pub struct SyntheticConfig {
     pub duration: Option<f64>,
     /// Landmarks or pixels. Default landmarks.
     pub render: Render,
-    /// Real time or as fast as possible. Default real.
+    /// Real time, as fast as possible, or steady: real time at most, without losses. Default real.
     pub pace: Pace,
     /// Width of the picture in pixels, 64 to 2048. Default 640.
     pub width: u32,
@@ -151,7 +153,8 @@ impl SyntheticConfig {
                     c.pace = match v {
                         "real" => Pace::Real,
                         "fast" => Pace::Fast,
-                        _ => return Err(spec(format!("synthetic: option pace={v}: real or fast"))),
+                        "steady" => Pace::Steady,
+                        _ => return Err(spec(format!("synthetic: option pace={v}: real, fast or steady"))),
                     }
                 }
                 "size" => {

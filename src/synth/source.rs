@@ -111,7 +111,7 @@ impl SyntheticSource {
         self.config.drop > 0.0 && unit(hash(self.config.seed, 0xd309, frame)) < self.config.drop
     }
 
-    /// In real pace: waits for the time of the next frame, or skips the frames whose time has passed.
+    /// Waits for the time of the next frame; in real pace skips the frames whose time has passed.
     fn keep_pace(&mut self, timeout: Duration) -> Option<Step> {
         let now = Instant::now();
         let started = *self.started.get_or_insert(now);
@@ -124,7 +124,7 @@ impl SyntheticSource {
                 return Some(Step::Timeout);
             }
             std::thread::sleep(wait);
-        } else {
+        } else if self.config.pace == Pace::Real {
             let late = ((elapsed - due) * self.config.fps) as u64;
             self.next += late;
             self.lost = self.lost.saturating_add(u32::try_from(late).unwrap_or(u32::MAX));
@@ -185,7 +185,7 @@ impl Source for SyntheticSource {
             if self.is_over() {
                 return Ok(Step::End);
             }
-            if self.config.pace == Pace::Real
+            if self.config.pace != Pace::Fast
                 && let Some(step) = self.keep_pace(timeout)
             {
                 return Ok(step);

@@ -1,0 +1,88 @@
+//! `mercam run`: the product.
+
+use super::plan::{self, ConfigArgs};
+use crate::capture::SourceSpec;
+use crate::error::{Error, Result};
+use crate::pipeline::shutdown::Shutdown;
+use crate::pipeline::{self, Plan, Report, RunError};
+use crate::sinks::SinkSpec;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  mercam run --source /dev/video0 --sink stdout
+  mercam run --source y4m:clip.y4m --sink file:events.jsonl --sink log
+  ffmpeg -i talk.mp4 -f yuv4mpegpipe - | mercam run --source y4m:- --sink stdout
+  rpicam-vid -t 0 --codec yuv420 --width 640 --height 480 --framerate 90 -o - \\
+    | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90' --sink serial:/dev/ttyUSB0
+  mercam run --source synthetic: --sink stdout --duration 20s
+
+Configuration comes from the file, then the environment (MERCAM_SOURCE, MERCAM_ANALYSIS__SPOTTING__REFRACTORY_MS ...),
+then flags; the later one wins. The first Ctrl-C drains and flushes, the second ends at once.";
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Where frames come from: v4l2:DEVICE, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
+    #[arg(short, long, value_name = "URI")]
+    source: Option<SourceSpec>,
+    /// Where events go: log, stdout, file:PATH, serial:DEVICE?baud=115200&format=text; may be given again
+    #[arg(short = 'o', long = "sink", value_name = "URI", env = "MERCAM_SINK", value_delimiter = ';')]
+    sinks: Vec<SinkSpec>,
+    /// Stop after this much source time, as in 20s or 5m
+    #[arg(short, long, value_name = "TIME", value_parser = plan::parse_duration)]
+    duration: Option<Duration>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Args {
+    /// The configuration with the flags laid on top.
+    pub(super) fn resolve(&self) -> Result<crate::config::Config> {
+        let mut config = self.config.resolve()?;
+        if let Some(source) = &self.source {
+            config.source = source.clone();
+        }
+        if !self.sinks.is_empty() {
+            config.sinks.clone_from(&self.sinks);
+        }
+        Ok(config)
+    }
+}
+
+/// Runs until the source ends or the stop is asked for.
+pub fn run(args: &Args) -> Result<()> {
+    let config = args.resolve()?;
+    let stop = Shutdown::on_signals().map_err(Error::failure)?;
+    let source = plan::open_source(&config.source)?;
+    let sinks = plan::open_sinks(&config.sinks)?;
+    let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
+    let model = analyser.model();
+    log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
+    let plan = Plan { source, analyser, sinks, limit: args.duration, config: config.pipeline.clone() };
+    let report = pipeline::run(plan, &stop).map_err(run_error)?;
+    summarise(&report);
+    Ok(())
+}
+
+/// A run's error with its exit code.
+pub fn run_error(e: RunError) -> Error {
+    match e {
+        RunError::Capture(e) => plan::capture_error(e),
+        other => Error::failure(other),
+    }
+}
+
+/// Says at the end what was done and what was lost.
+fn summarise(report: &Report) {
+    let s = &report.status;
+    log::info!("{} frames analysed, {} lost, {:.1} frames/s of source time at the end", s.frames, s.lost, s.rate);
+    for sink in &report.sinks {
+        log::info!("{} events sent, {} failed, {} dropped: {}", sink.sent, sink.failed, sink.dropped, sink.name);
+    }
+    let why: Vec<String> = s.rejected.iter().map(|(r, n)| format!("{r:?} {n}")).collect();
+    if !why.is_empty() {
+        log::info!("movements rejected: {}", why.join(", "));
+    }
+}

@@ -1,0 +1,170 @@
+//! The real binary: exit codes, standard output and standard error, signals.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Output, Stdio};
+
+fn mercam(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mercam"));
+    command.args(args).env_remove("MERCAM_CONFIG").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    mercam(args).output().unwrap()
+}
+
+fn run_with_input(args: &[&str], input: &[u8]) -> Output {
+    let mut child = mercam(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || stdin.write_all(&input)); // the reader may stop early: no failure
+    let out = child.wait_with_output().unwrap();
+    let _ = feeder.join().unwrap();
+    out
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Ended with this code, said something that holds all of `words`, and did not panic.
+#[track_caller]
+fn refused(out: &Output, code: i32, words: &[&str]) {
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is missing in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_table() {
+    refused(&run(&["run", "--sourc", "x"]), 2, &["--source"]);
+    refused(&run(&["run", "--source", "y4n:clip.y4m"]), 2, &["y4m"]);
+    refused(&run(&["run", "--source", "y4m:no/such/clip.y4m"]), 69, &["no/such/clip.y4m"]);
+    refused(&run(&["run", "--source", "/dev/video97"]), 69, &["/dev/video97"]);
+    refused(&run(&["run", "--set", "analysi.x=1", "--source", "synthetic:"]), 78, &["analysi", "`analysis`"]);
+    refused(&run(&["run", "--config", "no/such.toml"]), 78, &["no/such.toml", "config default"]);
+    assert_eq!(run(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn every_command_teaches() {
+    for command in ["run", "demo", "devices", "check", "extract", "bench", "models", "config"] {
+        let out = run(&[command, "--help"]);
+        assert_eq!(out.status.code(), Some(0), "{command}");
+        assert!(text(&out.stdout).contains("Usage:"), "{command}");
+    }
+    assert!(text(&run(&["--help"]).stdout).contains("69  a device, file or model"));
+}
+
+#[test]
+fn the_printed_default_is_accepted_and_is_the_default() {
+    let out = run(&["config", "default"]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, &out.stdout).unwrap();
+    let shown = |args: &[&str]| text(&run(args).stdout);
+    let with_file = shown(&["config", "show", "--config", file.path().to_str().unwrap()]);
+    assert_eq!(with_file, shown(&["config", "show"]));
+    assert!(with_file.contains("[analysis.spotting]"));
+}
+
+#[test]
+fn twenty_seconds_of_the_built_in_source_give_explained_detections() {
+    let source = "synthetic:?pace=fast&seed=3";
+    let out = run(&["run", "--source", source, "--sink", "stdout", "--duration", "20s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&out.stdout).lines().map(|l| serde_json::from_str(l).expect("only JSON on standard output")).collect();
+    let confirmed: Vec<_> = lines.iter().filter(|l| l["kind"] == "confirmed").collect();
+    assert!(confirmed.len() >= 3, "{} detections in 20 s", confirmed.len());
+    for d in &confirmed {
+        for key in [
+            "kind",
+            "face",
+            "onset",
+            "apex",
+            "offset",
+            "class",
+            "probabilities",
+            "actions",
+            "relations",
+            "amplitude",
+            "rate",
+            "model",
+        ] {
+            assert!(!d[key].is_null(), "{key} is missing in {d}");
+        }
+        let us = |k: &str| d[k]["us"].as_i64().unwrap();
+        assert!(us("onset") <= us("apex") && us("apex") <= us("offset"));
+        let sum: f64 = d["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{d}");
+    }
+    let sequence: Vec<u64> = lines.iter().map(|l| l["seq"].as_u64().unwrap()).collect();
+    assert!(sequence.windows(2).all(|w| w[1] == w[0] + 1), "a gap in {sequence:?}");
+    assert_eq!(lines.last().unwrap()["kind"], "status");
+    assert_eq!(lines.last().unwrap()["dropped"].as_array().map(Vec::len).unwrap_or(0), 0);
+}
+
+#[test]
+fn the_same_source_gives_the_same_events_to_the_byte() {
+    let args =
+        ["run", "--source", "synthetic:?pace=fast&seed=5", "--sink", "stdout", "--duration", "8s", "--log", "error"];
+    let (a, b) = (run(&args), run(&args));
+    assert!(!a.stdout.is_empty());
+    assert_eq!(text(&a.stdout), text(&b.stdout));
+}
+
+#[test]
+fn hostile_video_on_the_pipe_ends_with_a_clear_error() {
+    let args = ["run", "--source", "y4m:-", "--sink", "stdout", "--set", "face.network=\"v1\""];
+    for (input, word) in [
+        (&b""[..], "empty"),
+        (b"GIF89a not a video", "YUV4MPEG2"),
+        (b"YUV4MPEG2 W99999999 H99999999 F30:1\nFRAME\n", "99999999"),
+        (b"YUV4MPEG2 W0 H0 F30:1\n", "0"),
+    ] {
+        let out = run_with_input(&args, input);
+        let said = text(&out.stderr);
+        // Where the face networks cannot be had, that is said instead, with its own code.
+        if out.status.code() == Some(69) && said.contains("models") {
+            continue;
+        }
+        refused(&out, 1, &[word]);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    let mut child = mercam(&["run", "--source", "synthetic:?pace=fast&duration=3600", "--sink", "stdout"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'), "{first}");
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(!text(&out.stderr).contains("panicked"));
+}
+
+#[test]
+fn the_first_interrupt_drains_and_flushes() {
+    let child = mercam(&["run", "--source", "synthetic:?pace=real", "--sink", "stdout"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let last = text(&out.stdout).lines().last().map(str::to_string).unwrap_or_default();
+    let last: serde_json::Value = serde_json::from_str(&last).expect("the last line is whole");
+    assert_eq!(last["kind"], "status");
+    assert!(last["frames"].as_u64().unwrap() > 50, "{last}");
+}
