@@ -259,7 +259,7 @@ fn layout(tag: &str, size: Size) -> Result<(usize, u32), String> {
 
 /// The beginning of some bytes, printable, for messages.
 fn excerpt(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes.get(..40).unwrap_or(bytes)).escape_default().to_string()
+    bytes.get(..40).unwrap_or(bytes).escape_ascii().to_string()
 }
 
 #[cfg(test)]
