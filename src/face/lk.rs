@@ -54,6 +54,12 @@ impl Window {
         self.share = self.weights.iter().map(|w| w * w).sum::<f32>() / self.total;
     }
 
+    /// Becomes like another window, reusing the memory.
+    fn copy(&mut self, other: &Self) {
+        (self.size, self.total, self.share) = (other.size, other.total, other.share);
+        self.weights.clone_from(&other.weights);
+    }
+
     /// Side in pixels.
     pub const fn size(&self) -> usize {
         self.size
@@ -281,7 +287,7 @@ impl Bank {
         let key = self.context.get(i * side * side..(i + 1) * side * side)?;
         let mut back = std::mem::take(&mut scratch.back);
         if back.window != self.window || back.normal.len() != 1 {
-            back.window.clone_from(&self.window);
+            back.window.copy(&self.window);
             back.data.resize(3 * self.window.size * self.window.size, 0.0);
             back.normal.resize(1, Normal::default());
             back.margin = RIM;
