@@ -23,7 +23,7 @@ impl Network {
     /// Loads and optimises an ONNX model; `file` is named in errors.
     pub fn load(bytes: &[u8], file: &str, precision: Precision) -> Result<Self, DereGrlError> {
         let broken = |e: TractError| DereGrlError::Load { file: file.into(), reason: format!("{e:#}") };
-        let mut model = tract_onnx::onnx().model_for_read(&mut &*bytes).map_err(broken)?;
+        let mut model = onnx().model_for_read(&mut &*bytes).map_err(broken)?;
         let metadata = Metadata::new(&pairs(&model), file, precision)?;
         // The batch is set to a number before optimisation: left open it costs 1.4 (fp32) to 4 times (int8) the time.
         let shape = [1, NODES, CHANNELS];
