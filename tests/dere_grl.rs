@@ -6,9 +6,10 @@
 use mercam::dere_grl::{DereGrlConfig, DereGrlError, Features, Manifest, NONE, Precision, Recogniser};
 use mercam::geometry::Iod;
 use mercam::landmarks::{COUNT, MIRROR, PerLandmark};
+use proptest::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::Path;
 
@@ -242,8 +243,11 @@ fn a_file_that_is_no_model_or_has_other_metadata_is_refused() {
     assert!(matches!(&e, DereGrlError::Metadata { key, .. } if key == "model_id"), "{e}");
 }
 
+/// Landmarks with a place or a movement each.
+type Points = &'static [(usize, f32, f32)];
+
 /// Half of a plain face (face frame, IOD), the subject's right side.
-const HALF: &[(usize, f32, f32)] = &[
+const HALF: Points = &[
     (17, -0.86, -0.22),
     (18, -0.73, -0.35),
     (19, -0.56, -0.39),
@@ -277,7 +281,7 @@ const HALF: &[(usize, f32, f32)] = &[
 ];
 
 /// A movement of the right side (outward, up), done by both sides, on the plain face.
-fn movement(points: &[(usize, f32, f32)]) -> Features {
+fn movement(points: Points) -> Features {
     let (mut shape, mut shift): (PerLandmark<Iod>, PerLandmark<Iod>) =
         ([Iod::default(); COUNT], [Iod::default(); COUNT]);
     for &(n, x, y) in HALF {
@@ -292,7 +296,7 @@ fn movement(points: &[(usize, f32, f32)]) -> Features {
 
 #[test]
 fn hand_made_movements_are_recognised_and_explained_by_the_component_that_moved() {
-    let smile: &[(usize, f32, f32)] = &[
+    let smile: Points = &[
         (48, 0.020, 0.022),
         (60, 0.020, 0.022),
         (49, 0.017, 0.019),
@@ -306,15 +310,15 @@ fn hand_made_movements_are_recognised_and_explained_by_the_component_that_moved(
         (57, 0.0, 0.014),
         (66, 0.0, 0.014),
     ];
-    let raised: &[(usize, f32, f32)] =
+    let raised: Points =
         &[(17, 0.002, 0.012), (18, 0.003, 0.017), (19, 0.003, 0.02), (20, 0.002, 0.02), (21, 0.001, 0.018)];
-    let lowered: &[(usize, f32, f32)] =
+    let lowered: Points =
         &[(17, -0.008, -0.006), (18, -0.011, -0.009), (19, -0.013, -0.012), (20, -0.011, -0.011), (21, -0.009, -0.009)];
-    let closed: &[(usize, f32, f32)] = &[(37, 0.0, -0.1), (38, 0.0, -0.1), (40, 0.0, 0.015), (41, 0.0, 0.015)];
+    let closed: Points = &[(37, 0.0, -0.1), (38, 0.0, -0.1), (40, 0.0, 0.015), (41, 0.0, 0.015)];
     for precision in [Precision::Int8, Precision::Fp32] {
         let mut net = load(precision);
         assert_eq!(net.classes(), ["negative", "positive", "surprise", NONE]);
-        let cases: [(&str, &[(usize, f32, f32)], &str, &[usize]); 5] = [
+        let cases: [(&str, Points, &str, &[usize]); 5] = [
             ("AU12", smile, "positive", &[5]),
             ("AU1+2", raised, "surprise", &[0, 1]),
             ("AU4", lowered, "negative", &[0, 1]),
@@ -340,7 +344,10 @@ fn hand_made_movements_are_recognised_and_explained_by_the_component_that_moved(
 
 #[test]
 fn a_landmark_that_is_not_a_place_on_a_face_is_refused_and_the_next_movement_is_answered() {
-    let mut net = load(Precision::Int8);
+    fn may_move_to_another_thread<T: Send>(t: T) -> T {
+        t
+    }
+    let mut net = may_move_to_another_thread(load(Precision::Int8));
     let before = net.recognise(&movement(&[])).unwrap().clone();
     for bad in [f32::NAN, f32::INFINITY, -f32::INFINITY, 1e30, 11.0] {
         let (mut shape, mut shift) = ([Iod::default(); COUNT], [Iod::default(); COUNT]);
@@ -353,4 +360,36 @@ fn a_landmark_that_is_not_a_place_on_a_face_is_refused_and_the_next_movement_is_
         assert!(e.contains("landmark 67") && e.contains("movement"), "{e}");
     }
     assert_eq!(*net.recognise(&movement(&[])).unwrap(), before);
+}
+
+fn any_point() -> impl Strategy<Value = Iod> {
+    let wild = prop_oneof![20 => -2.0f32..2.0, 1 => -20.0f32..20.0, 1 => proptest::num::f32::ANY];
+    (wild.clone(), wild).prop_map(|(x, y)| Iod::new(x, y))
+}
+
+#[test]
+fn whatever_the_landmarks_are_the_answer_is_a_distribution_or_an_error() {
+    let nets = RefCell::new([load(Precision::Int8), load(Precision::Fp32)]);
+    let answered = Cell::new(0);
+    let point = || proptest::collection::vec(any_point(), COUNT);
+    let tame = || proptest::collection::vec((-2.0f32..2.0, -2.0f32..2.0).prop_map(|(x, y)| Iod::new(x, y)), COUNT);
+    let pairs = prop_oneof![(point(), point()), (tame(), tame())];
+    let cases = ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(cases, |((shape, shift) in pairs)| {
+        let features = Features::new(&shape.try_into().unwrap(), &shift.try_into().unwrap());
+        let fine = features.as_slice().iter().all(|v| v.abs() <= 10.0);
+        for net in nets.borrow_mut().iter_mut() {
+            match net.recognise(&features) {
+                Ok(a) => {
+                    answered.set(answered.get() + 1);
+                    prop_assert!(fine);
+                    prop_assert!((a.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+                    prop_assert!(a.relations.iter().all(|r| (r.iter().sum::<f32>() - 1.0).abs() < 1e-3));
+                    prop_assert!(a.actions.iter().all(|v| v.is_finite() && *v >= 0.0));
+                }
+                Err(e) => prop_assert!(!fine && matches!(e, DereGrlError::Feature { .. }), "{}", e),
+            }
+        }
+    });
+    assert!(answered.get() >= 100, "too few of the cases were usable: {}", answered.get());
 }
