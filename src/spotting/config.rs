@@ -17,7 +17,7 @@ pub struct SpottingConfig {
     pub trigger: f32,
     /// ... and when it is this many robust standard deviations above its own usual unrest. Default 7.
     pub trigger_sigma: f32,
-    /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.008.
+    /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.007.
     pub min_amplitude: f32,
     /// Smallest amplitude over the noise of the part that moves. Default 6.
     pub min_score: f32,
@@ -43,7 +43,8 @@ pub struct SpottingConfig {
     pub min_ms: f32,
     /// Longest micro-expression, in ms. Default 500.
     pub max_ms: f32,
-    /// Tolerance on `max_ms` for where exactly onset and offset lie, in ms. Default 33.
+    /// Tolerance on `max_ms` for where exactly onset and offset lie: for movements near `min_amplitude`
+    /// that is known to some 30 ms at each end; in ms. Default 60.
     pub tolerance_ms: f32,
     /// Time after a movement in which the same part starts no other, in ms. Default 100.
     pub refractory_ms: f32,
@@ -77,12 +78,13 @@ pub struct SpottingConfig {
     /// The movement must be this many times as large as the change of the rigid residual, which shows turns
     /// of the head: depth is known only roughly, so they can be taken out only in part. Default 0.5.
     pub head_ratio: f32,
-    /// Movement of at least half the landmarks within one frame, in IOD, that is taken for a step of the
-    /// light or of the tracker. Default 0.004.
+    /// Movement of half the landmarks of all components but one within one frame, in IOD, that is taken for a
+    /// step of the light or of the tracker. Default 0.004.
     pub light_step: f32,
-    /// Mean confidence falling within one frame below this share of its usual value is one as well. Default 0.6.
+    /// Confidence of half the components falling within one frame below this share of the usual is one as well.
+    /// Default 0.6.
     pub light_confidence: f32,
-    /// Mean confidence of a component's landmarks during the movement, below which they were hidden.
+    /// Mean confidence of a component's landmarks up to the apex or after it, below which they were hidden.
     /// Default 0.4.
     pub min_confidence: f32,
     /// Inter-ocular distance in pixels at and above which the size of the face does not lower the quality.
@@ -97,7 +99,7 @@ impl Default for SpottingConfig {
         Self {
             trigger: 0.005,
             trigger_sigma: 7.0,
-            min_amplitude: 0.008,
+            min_amplitude: 0.007,
             min_score: 6.0,
             reference_far_ms: 500.0,
             reference_near_ms: 250.0,
@@ -109,7 +111,7 @@ impl Default for SpottingConfig {
             settle_ms: 80.0,
             min_ms: 40.0,
             max_ms: 500.0,
-            tolerance_ms: 33.0,
+            tolerance_ms: 60.0,
             refractory_ms: 100.0,
             min_rate: 20.0,
             min_frames: 4.0,
