@@ -215,10 +215,10 @@ impl Store {
     pub fn install(&self, path: &Path) -> Result<Vec<Installed>, FaceError> {
         let wrong = |e: &dyn std::fmt::Display| FaceError::Model(format!("{}: {e}", path.display()));
         let mut head = Vec::new();
-        fs::File::open(path).and_then(|f| f.take(8).read_to_end(&mut head)).map_err(|e| wrong(&e))?;
+        fs::File::open(path).and_then(|f| f.take(archive::HEAD).read_to_end(&mut head)).map_err(|e| wrong(&e))?;
         let size = fs::metadata(path).map_err(|e| wrong(&e))?.len();
         let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if head.starts_with(b"PK\x03\x04") || head.starts_with(&[0x1f, 0x8b]) {
+        if archive::Kind::of(&head).is_some() {
             let installed = self.install_members(archive::select(path, &interesting)?, &source)?;
             if installed.is_empty() {
                 return Err(wrong(&format!("none of the face networks that mercam knows is in it ({})", known())));
