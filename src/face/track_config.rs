@@ -31,8 +31,11 @@ pub struct TrackerConfig {
     pub min_correlation: f32,
     /// Largest error of the forward-backward check, in IOD. Default 0.012.
     pub max_forward_backward_iod: f32,
-    /// Predicted standard deviation of a landmark at which its confidence is halved, in IOD. Default 0.002.
+    /// Predicted standard deviation of a landmark at which its confidence is halved, in IOD. Default 0.006.
     pub half_confidence_iod: f32,
+    /// How far a landmark is expected to move against the head between two frames (standard deviation), in IOD. It
+    /// matters only along edges, where the picture does not fix the place. Default 0.012.
+    pub loose_iod: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
     /// Part of the difference to the landmark network that is taken over per look, 0 to 1: of it only what a face-wide
@@ -66,7 +69,8 @@ impl Default for TrackerConfig {
             noise_floor: 2.0,
             min_correlation: 0.5,
             max_forward_backward_iod: 0.012,
-            half_confidence_iod: 0.002,
+            half_confidence_iod: 0.006,
+            loose_iod: 0.012,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,
@@ -117,6 +121,7 @@ impl TrackerConfig {
             ("tracker.min_correlation", self.min_correlation, 0.0, 0.95),
             ("tracker.max_forward_backward_iod", self.max_forward_backward_iod, 0.0005, 0.1),
             ("tracker.half_confidence_iod", self.half_confidence_iod, 0.0001, 0.1),
+            ("tracker.loose_iod", self.loose_iod, 0.0005, 1.0),
             ("tracker.recover_ms", self.recover_ms, 0.0, 5000.0),
             ("tracker.anchor_pull", self.anchor_pull, 0.0, 1.0),
             ("tracker.pull_speed_iod", self.pull_speed_iod, 0.0, 1.0),

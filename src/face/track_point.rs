@@ -82,8 +82,11 @@ impl PointState {
 mod tests {
     use super::*;
 
-    const GOOD: Found =
-        Found { agreement: Match { correlation: 0.97, deviation: 0.03 }, back_iod: 0.0002, deviation_iod: 0.0004 };
+    const GOOD: Found = Found {
+        agreement: Match { correlation: 0.97, deviation: 0.03, residual: 0.02 },
+        back_iod: 0.0002,
+        deviation_iod: 0.0004,
+    };
 
     #[test]
     fn a_landmark_that_was_lost_is_trusted_only_after_a_while() {
@@ -123,10 +126,10 @@ mod tests {
             p.confidence
         };
         let best = confidence(GOOD);
-        let half = Match { correlation: 0.6, deviation: 0.03 };
+        let half = Match { correlation: 0.6, ..GOOD.agreement };
         assert!(confidence(Found { agreement: half, ..GOOD }) < best * 0.6);
         assert!(confidence(Found { back_iod: 0.009, ..GOOD }) < best * 0.6);
-        assert!(confidence(Found { deviation_iod: 0.002, ..GOOD }) < best * 0.6);
+        assert!(confidence(Found { deviation_iod: 0.006, ..GOOD }) < best * 0.6);
         assert_eq!(confidence(Found { back_iod: f32::NAN, ..GOOD }), 0.0);
     }
 

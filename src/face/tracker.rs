@@ -7,7 +7,7 @@
 //! by what an affine deformation of the whole face explains.
 
 use super::Anchor;
-use super::lk::Scratch;
+use super::lk::{Belief, Scratch};
 use super::track_config::TrackerConfig;
 use super::track_fit::{HEAD_WEIGHT, affine_at, affine_part, both, product, robust_similarity};
 use super::track_key::{Key, SAME_VIEW, Templates, View, Working, first_followed};
@@ -21,6 +21,9 @@ use crate::time::Timestamp;
 type Motion = Similarity<Pixels, Pixels>;
 const STILL: Motion = Similarity::new(1.0, 0.0, 0.0, 0.0);
 const FLAT: [[f32; 3]; 2] = [[0.0; 3]; 2];
+/// Variance of the difference of a patch from the picture, in units of the local contrast: at the start, and at least.
+const START_NOISE: f32 = 0.03;
+const MIN_NOISE: f32 = 0.003;
 /// Pull per frame is never more than this, in IOD: 0.04 pixels at an IOD of 80.
 const MAX_PULL_STEP_IOD: f32 = 0.0005;
 /// Confidence of a contour landmark that only moves with the head.
@@ -61,6 +64,8 @@ pub struct Tracker {
     points: PerLandmark<PointState>,
     /// Slow mean of the place of each patch against where head and bend carry it, in the face frame.
     rest: PerLandmark<Iod>,
+    /// Mean variance of the difference of each patch from the picture.
+    noise: PerLandmark<f32>,
     /// From the key picture to now.
     head: Motion,
     /// What the head's turning out of the picture plane adds to that: an affine deformation of the face frame.
@@ -104,6 +109,7 @@ impl Tracker {
             at: anchor.points,
             points: [PointState::default(); COUNT],
             rest: [Iod::default(); COUNT],
+            noise: [START_NOISE; COUNT],
             head: STILL,
             bend: FLAT,
             motion: STILL,
@@ -315,7 +321,7 @@ impl Tracker {
             possible += HEAD_WEIGHT[i];
             let bank = self.templates.coarse(level).unwrap_or(self.templates.fine(i));
             let start = region.to_region(guess.apply(self.at[i])).map(|c| c / shrink);
-            let Some(p) = bank.search(i, plane, start, reach, &mut self.scratch) else { continue };
+            let Some(p) = bank.search(i, plane, start, None, reach, &mut self.scratch) else { continue };
             let agreement = bank.compare(i, plane, p, &mut self.scratch);
             if agreement.correlation > 0.5 {
                 to[i] = region.to_picture(p.map(|c| c * shrink));
@@ -348,11 +354,17 @@ impl Tracker {
         let planes = self.current.levels();
         let seed = region.to_region(seed);
         let mut start = seed;
+        let loose = self.config.loose_iod * self.working.iod;
+        let belief = |level: usize| {
+            let shrink = (1 << level) as f32;
+            let at = seed.map(|c| c / shrink);
+            Belief { at, deviation: loose / shrink, noise: self.noise[i] }
+        };
         for level in (1..self.working.levels.saturating_sub(1).max(2).min(self.working.levels)).rev() {
             let (bank, plane, shrink) = (self.templates.coarse(level)?, planes.get(level)?, (1 << level) as f32);
             let reach = 0.15 * self.working.iod / shrink;
             let from = start.map(|c| c / shrink);
-            if let Some(p) = bank.search(i, plane, from, reach, &mut self.scratch)
+            if let Some(p) = bank.search(i, plane, from, Some(&belief(level)), reach, &mut self.scratch)
                 && bank.compare(i, plane, p, &mut self.scratch).correlation > 0.6
             {
                 start = p.map(|c| c * shrink);
@@ -360,16 +372,17 @@ impl Tracker {
         }
         let (bank, plane) = (self.templates.fine(i), planes.first()?);
         let reach = (0.06 * self.working.iod).max(2.5);
+        let belief = belief(0);
         let at = bank
-            .search(i, plane, start, reach, &mut self.scratch)
-            .or_else(|| bank.search(i, plane, seed, reach, &mut self.scratch))?;
+            .search(i, plane, start, Some(&belief), reach, &mut self.scratch)
+            .or_else(|| bank.search(i, plane, seed, Some(&belief), reach, &mut self.scratch))?;
         let agreement = bank.compare(i, plane, at, &mut self.scratch);
         // the way back begins as far from the truth as the way there did, but never at the truth itself
         let (dx, dy) = (start[0] - at[0], start[1] - at[1]);
         let length = dx.hypot(dy);
         let k = if length > 1e-3 { length.clamp(0.7, 1.5) / length } else { 0.0 };
         let from = if k > 0.0 { [dx * k, dy * k] } else { [0.5, 0.5] };
-        let back = bank.backward(i, plane, at, from, &mut self.scratch)?;
+        let back = bank.backward(i, plane, at, from, Some(&belief), &mut self.scratch)?;
         let found = Found {
             agreement,
             back_iod: back / self.working.iod,
@@ -399,6 +412,7 @@ impl Tracker {
             let good = self.points[i].update(plausible.map(|(_, f)| f), dt, &self.config);
             if let (true, Some((p, f))) = (good, plausible) {
                 self.at[i] = p;
+                self.noise[i] += 0.2 * (f.agreement.residual.clamp(MIN_NOISE, 0.5) - self.noise[i]);
                 weight[i] = HEAD_WEIGHT[i] * f.agreement.correlation.max(0.0);
             }
         }
