@@ -233,9 +233,9 @@ impl Bank {
             (b.noise.max(0.0) * self.window.share / (b.deviation * b.deviation).max(1e-9), b.at)
         });
         let [xx, xy, yy] = [normal.hessian[0] + pull, normal.hessian[1], normal.hessian[2] + pull];
-        let least = normal.stiffness + pull / self.window.total;
+        let held = pull > 0.0 || normal.stiffness > MIN_STRUCTURE;
         let determinant = xx * yy - xy * xy;
-        if !(least > MIN_STRUCTURE && normal.strongest > MIN_STRUCTURE && determinant > 0.0) {
+        if !(held && normal.strongest > MIN_STRUCTURE && determinant > 0.0) {
             return None;
         }
         let inverse = [yy / determinant, -xy / determinant, xx / determinant];
@@ -302,7 +302,9 @@ impl Bank {
     }
 
     /// The way back: takes the picture around `found` as the template and looks for it in the key patch `i`, beginning
-    /// `start` pixels away from the right answer, with the same belief (its place does not matter). Returns how far from it the search ends; `None` when it runs away.
+    /// `start` pixels away from the right answer, with the same belief (its place does not matter). Returns how far
+    /// from the right answer the search ends, in pixels, where a distance along an edge counts only as much as the
+    /// edge has structure along itself: what no picture could tell is no error. `None` when the search runs away.
     pub fn backward(
         &self,
         i: usize,
@@ -336,7 +338,12 @@ impl Bank {
         let belief = belief.map(|b| Belief { at: [middle; 2], ..*b });
         let end = back.search(0, &context, start, belief.as_ref(), self.margin as f32, scratch);
         (scratch.back, scratch.context) = (back, context);
-        end.map(|[x, y]| ((x - middle).powi(2) + (y - middle).powi(2)).sqrt())
+        let normal = self.normal.get(i)?;
+        end.map(|[x, y]| {
+            let ([xx, xy, yy], dx, dy) = (normal.hessian, x - middle, y - middle);
+            let energy = xx * dx * dx + 2.0 * xy * dx * dy + yy * dy * dy;
+            (energy.max(0.0) / (normal.strongest * self.window.total).max(1e-9)).sqrt()
+        })
     }
 }
 
@@ -511,6 +518,7 @@ mod tests {
         let b = bank(&edge, [31.0, 31.0], 16);
         assert!(b.search(0, &edge, [31.0, 31.0], None, 8.0, &mut s).is_none(), "an edge fixes only one axis");
         // with a belief the edge decides across, the belief along
+        let b = bank(&edge, [31.0, 31.0], 16);
         let belief = Belief { at: [30.0, 29.0], deviation: 1.0, noise: 0.01 };
         let p = b.search(0, &edge, [30.0, 31.0], Some(&belief), 8.0, &mut s).unwrap();
         assert!((p[0] - 31.0).abs() < 0.05 && (p[1] - 29.0).abs() < 0.1, "{p:?}");

@@ -22,8 +22,10 @@ type Motion = Similarity<Pixels, Pixels>;
 const STILL: Motion = Similarity::new(1.0, 0.0, 0.0, 0.0);
 const FLAT: [[f32; 3]; 2] = [[0.0; 3]; 2];
 /// Variance of the difference of a patch from the picture, in units of the local contrast: at the start, and at least.
-const START_NOISE: f32 = 0.03;
-const MIN_NOISE: f32 = 0.003;
+const START_NOISE: f32 = 0.05;
+const MIN_NOISE: f32 = 0.005;
+/// The differences of neighbouring pixels are not independent: a residual counts as this much white noise.
+const COLOURED: f32 = 3.0;
 /// Pull per frame is never more than this, in IOD: 0.04 pixels at an IOD of 80.
 const MAX_PULL_STEP_IOD: f32 = 0.0005;
 /// Confidence of a contour landmark that only moves with the head.
@@ -358,7 +360,7 @@ impl Tracker {
         let belief = |level: usize| {
             let shrink = (1 << level) as f32;
             let at = seed.map(|c| c / shrink);
-            Belief { at, deviation: loose / shrink, noise: self.noise[i] }
+            Belief { at, deviation: loose / shrink, noise: COLOURED * self.noise[i] }
         };
         for level in (1..self.working.levels.saturating_sub(1).max(2).min(self.working.levels)).rev() {
             let (bank, plane, shrink) = (self.templates.coarse(level)?, planes.get(level)?, (1 << level) as f32);
