@@ -52,7 +52,7 @@ impl Working {
         let bounds = followed_bounds(points, config);
         let side = |length: f32| {
             let pixels = ((length + 2.0 * margin) / factor).clamp(16.0, 2000.0) as usize;
-            pixels.next_multiple_of(grid as usize * 2)
+            pixels.next_multiple_of(grid * 2)
         };
         let (width, height) = (side(bounds.width), side(bounds.height));
         Some(Self { factor: factor as i32, iod, levels, width, height, normalise, grid: grid as i32 })

@@ -156,8 +156,8 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            while event.seq == self.stuck {
-                std::thread::park();
+            if event.seq == self.stuck {
+                std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {
                 return Err(SinkError::Unavailable { what: "fake".into(), why: "odd".into() });
