@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_counts_are_kept_by_reason() {
         let mut r = Rejections::default();
-        for reason in ALL {
+        for reason in Rejection::ALL {
             r.add(reason);
         }
         r.add(Rejection::Gap);
@@ -148,6 +148,6 @@ mod tests {
         twice.merge(&r);
         assert_eq!(twice.of(Rejection::Gap), 4);
         assert_eq!(twice.total(), 24);
-        assert!(r.iter().zip(ALL).all(|((a, n), b)| a == b && n >= 1));
+        assert!(r.iter().zip(Rejection::ALL).all(|((a, n), b)| a == b && n >= 1));
     }
 }
