@@ -159,6 +159,13 @@ impl Bank {
         self.context.get_mut(i * n..(i + 1) * n).unwrap_or(&mut [])
     }
 
+    /// Makes template `i` one that is found nowhere.
+    pub fn clear(&mut self, i: usize) {
+        if let Some(normal) = self.normal.get_mut(i) {
+            *normal = Normal::default();
+        }
+    }
+
     /// Computes gradients and Hessian of template `i` from its context.
     pub fn prepare(&mut self, i: usize) {
         let (side, margin) = (self.side(), self.margin);

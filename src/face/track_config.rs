@@ -33,8 +33,8 @@ pub struct TrackerConfig {
     pub max_forward_backward_iod: f32,
     /// Predicted standard deviation of a landmark at which its confidence is halved, in IOD. Default 0.006.
     pub half_confidence_iod: f32,
-    /// How far a landmark is expected to move against the head between two frames (standard deviation), in IOD. It
-    /// matters only along edges, where the picture does not fix the place. Default 0.012.
+    /// How far a landmark is expected to move against the head in a thirtieth of a second (standard deviation), in IOD. It
+    /// matters only along edges, where the picture does not fix the place. Default 0.02.
     pub loose_iod: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
@@ -49,10 +49,17 @@ pub struct TrackerConfig {
     pub turn_deg: f32,
     /// Change of size or foreshortening against the key patches at which they are redrawn to fit, as a ratio. Default 0.015.
     pub zoom: f32,
-    /// Mean correlation with the key patches below which a new key picture is taken (pose or light have changed),
-    /// 0 to 1. Default 0.8.
+    /// Correlation with its key patch below which a landmark gets a patch from another key picture, or from a new one
+    /// (pose or expression have changed), 0 to 1. Default 0.8.
     pub reseed_correlation: f32,
-    /// Key pictures that are kept, so that a face that turns back finds its old patches again. Default 3.
+    /// For how long a landmark must be lost before it gets a new patch at the landmark network's place, in ms.
+    /// Default 400.
+    pub replace_ms: f32,
+    /// Distance from the network's place, beyond what the whole face has, at which a landmark has strayed and is given
+    /// up, in IOD. Default 0.12.
+    pub stray_iod: f32,
+    /// Key pictures that are kept, so that a face that turns back, or relaxes, finds its old patches again, 2 to 16.
+    /// Each holds about 0.3 MB. Default 4.
     pub keys: usize,
 }
 
@@ -70,7 +77,7 @@ impl Default for TrackerConfig {
             min_correlation: 0.5,
             max_forward_backward_iod: 0.012,
             half_confidence_iod: 0.006,
-            loose_iod: 0.012,
+            loose_iod: 0.02,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,
@@ -78,7 +85,9 @@ impl Default for TrackerConfig {
             turn_deg: 1.0,
             zoom: 0.015,
             reseed_correlation: 0.8,
-            keys: 3,
+            replace_ms: 400.0,
+            stray_iod: 0.12,
+            keys: 4,
         }
     }
 }
@@ -129,7 +138,9 @@ impl TrackerConfig {
             ("tracker.turn_deg", self.turn_deg, 0.1, 20.0),
             ("tracker.zoom", self.zoom, 0.002, 0.3),
             ("tracker.reseed_correlation", self.reseed_correlation, 0.0, 0.99),
-            ("tracker.keys", self.keys as f32, 1.0, 16.0),
+            ("tracker.replace_ms", self.replace_ms, 0.0, 60_000.0),
+            ("tracker.stray_iod", self.stray_iod, 0.01, 1.0),
+            ("tracker.keys", self.keys as f32, 2.0, 16.0),
         ];
         for (key, value, low, high) in ranges {
             // compared as f64 numbers that print as the user wrote them
