@@ -5,16 +5,19 @@
 //! figures; each bound leaves a margin to the figure in the comment beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "line/faces.rs"]
+mod faces;
 #[path = "common/fixtures.rs"]
 mod fixtures;
 #[path = "line/support.rs"]
 mod support;
 
+use faces::{landmarks, networks, photo};
 use fixtures::{Clip, Still};
 use mercam::config::Config;
 use mercam::synth::{Pace, Portrait, ScriptConfig, SyntheticConfig};
 use mercam::time::Timestamp;
-use support::{Outcome, Score, film, landmarks, networks, photo, play, play_file, score};
+use support::{Outcome, Score, film, play, play_file, score};
 
 /// A film through the line with the default configuration; `None` when offline.
 fn play_clip(clip: Clip, start: f64, seconds: f64) -> Option<Outcome> {

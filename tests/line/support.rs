@@ -1,17 +1,12 @@
 //! Plays a source through the whole line, as the commands build it, and remembers what came out.
 
-use super::fixtures::Still;
 use mercam::capture::{Source, SourceSpec, Step, blank_frame};
 use mercam::config::Config;
 use mercam::dere_grl::Recogniser;
 use mercam::event::{Detection, Event, Rejection};
-use mercam::face::config::FaceConfig;
-use mercam::face::detector::DetectorConfig;
 use mercam::face::models::Store;
-use mercam::face::{FaceDetector, LandmarkNet};
 use mercam::frame::{Content, FaceId, Luma};
 use mercam::geometry::Px;
-use mercam::landmarks::{PerLandmark, iod};
 use mercam::pipeline::analyser::Analyser;
 use mercam::synth::Script;
 use mercam::time::Timestamp;
@@ -64,22 +59,6 @@ impl Outcome {
     }
 }
 
-/// Whether the networks are in the cache; fetches them, and says so when it may not.
-pub fn networks(config: &FaceConfig) -> bool {
-    let store = Store::default();
-    config.networks().into_iter().all(|net| {
-        if store.ready(net).is_ok() {
-            return true;
-        }
-        if std::env::var("MERCAM_OFFLINE").is_ok_and(|v| v == "1") {
-            eprintln!("skipped: MERCAM_OFFLINE=1 and the face network {net} is not in the cache");
-            return false;
-        }
-        store.ensure(net, &mut |_| {}).unwrap_or_else(|e| panic!("{e}; or set MERCAM_OFFLINE=1 to skip"));
-        true
-    })
-}
-
 /// The line behind the source, as `mercam run` builds it.
 pub fn analyser(config: &Config) -> Analyser {
     let face = config.face.build(&Store::default()).unwrap();
@@ -111,25 +90,6 @@ pub fn play(source: &mut dyn Source, config: &Config) -> Outcome {
 pub fn play_file(path: &Path, config: &Config) -> Outcome {
     let spec: SourceSpec = format!("y4m:{}", path.display()).parse().unwrap();
     play(spec.build().unwrap().as_mut(), config)
-}
-
-/// A photo as luma.
-pub fn photo(still: Still) -> Option<Luma> {
-    let grey = image::open(still.path()?).unwrap().into_luma8();
-    Luma::from_vec(grey.width(), grey.height(), grey.into_raw())
-}
-
-/// The landmarks of the one face of a photo, as our own detector and landmark network see them.
-pub fn landmarks(picture: &Luma, config: &FaceConfig) -> PerLandmark<Px> {
-    let store = Store::default();
-    let mut found = Vec::new();
-    DetectorConfig::default().build(&store).unwrap().detect(picture, &mut found).unwrap();
-    let mut net = config.landmarks.build(&store).unwrap();
-    // Twice, as in a track: the second look is where the first one says.
-    let first = net.landmarks(picture, &found.first().expect("a face in the photo").roi).unwrap();
-    let points = net.landmarks(picture, &first.roi).unwrap().points;
-    assert!(iod(&points) > 16.0);
-    points
 }
 
 /// Writes a photo as a film in which it drifts by parts of a pixel, under camera noise of `sigma` grey levels.
