@@ -2,8 +2,8 @@
 //! and the same pictures through the landmark network alone.
 //!
 //! `cargo test --test refinement -- --nocapture` prints the table. The comparison of the landmark networks is long and
-//! not part of the tests: `cargo test --test refinement -- --ignored --nocapture`; its results are in
-//! `docs/reference/measurements.md`. What is not in the cache is fetched; with `MERCAM_OFFLINE=1` a test says so and ends.
+//! not part of the tests: `cargo test --test refinement -- --ignored --nocapture`.
+//! What is not in the cache is fetched; with `MERCAM_OFFLINE=1` a test says so and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "line/faces.rs"]
