@@ -27,8 +27,7 @@ fn networks(c: &mut Criterion) {
         let mut ours = Network::load(net, &path).expect("a network of the cache loads");
         group.bench_function("mercam", |b| b.iter(|| ours.run(|input| input.fill(0.5))));
         let shape = net.description().input;
-        let plan =
-            tract_onnx::onnx().model_for_path(&path).and_then(|m| m.into_optimized()).and_then(|m| m.into_runnable());
+        let plan = onnx().model_for_path(&path).and_then(|m| m.into_optimized()).and_then(|m| m.into_runnable());
         let mut plain = plan.and_then(|p| p.spawn()).expect("a network of the cache loads");
         let input: TValue = Tensor::zero::<f32>(&shape).expect("the shape is small").into();
         group.bench_function("tract alone", |b| b.iter(|| plain.run(tvec!(input.clone()))));

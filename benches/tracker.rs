@@ -9,7 +9,7 @@ mod tracker_support;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use mercam::face::Anchor;
 use mercam::face::track_config::TrackerConfig;
-use mercam::face::track_key::Working;
+use mercam::face::track_picture::Working;
 use mercam::face::tracker::Tracker;
 use mercam::image::{Normaliser, Plane, Pyramid};
 use mercam::time::Timestamp;

@@ -32,6 +32,7 @@ install_missing() {
         case $package in
             ffmpeg) need 'command -v ffmpeg' ffmpeg ;;
             npm) need 'command -v npm' npm ;;
+            venv) need 'python3 -c "import venv, ensurepip"' python3-venv ;;
             *) missing="$missing $package" ;;
         esac
     done

@@ -92,6 +92,23 @@ pub enum Rejection {
     Model,
 }
 
+impl Rejection {
+    /// All reasons, in the order in which they are reported.
+    pub const ALL: [Self; 11] = [
+        Self::Blink,
+        Self::Macro,
+        Self::TooShort,
+        Self::Talking,
+        Self::HeadMotion,
+        Self::Lighting,
+        Self::Occlusion,
+        Self::LostTrack,
+        Self::RateTooLow,
+        Self::Gap,
+        Self::Model,
+    ];
+}
+
 /// One relation weight: how much action `to` drew on action `from` when the class was inferred.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Relation {

@@ -119,7 +119,7 @@ fn the_same_source_gives_the_same_events_to_the_byte() {
 
 #[test]
 fn hostile_video_on_the_pipe_ends_with_a_clear_error() {
-    let args = ["run", "--source", "y4m:-", "--sink", "stdout", "--set", "face.network=\"v1\""];
+    let args = ["run", "--source", "y4m:-", "--sink", "stdout"];
     for (input, word) in [
         (&b""[..], "empty"),
         (b"GIF89a not a video", "YUV4MPEG2"),
@@ -167,4 +167,55 @@ fn the_first_interrupt_drains_and_flushes() {
     let last: serde_json::Value = serde_json::from_str(&last).expect("the last line is whole");
     assert_eq!(last["kind"], "status");
     assert!(last["frames"].as_u64().unwrap() > 50, "{last}");
+}
+
+/// Shown, detected and rightly classified micro-expressions, and false alarms, out of the demo's last lines.
+fn score(out: &Output) -> [usize; 4] {
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let said = text(&out.stdout);
+    let line = said.lines().find(|l| l.contains("micro-expressions were shown")).expect("a summary");
+    let numbers: Vec<usize> = line.split_whitespace().filter_map(|w| w.parse().ok()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("{line}"))
+}
+
+#[test]
+fn the_demo_finds_what_it_shows_even_without_the_face_networks() {
+    let out =
+        mercam(&["demo", "--landmarks", "--fast", "--duration", "60s"]).env("MERCAM_CACHE", "/nonexistent").output();
+    let [shown, detected, right, false_alarms] = score(&out.unwrap());
+    assert!(shown >= 15 && detected * 10 >= shown * 9, "{detected} of {shown}");
+    assert!(right * 10 >= detected * 8 && false_alarms <= 1, "{right} of {detected}, {false_alarms} false alarms");
+}
+
+#[test]
+fn the_demo_goes_through_pixels() {
+    let out = run(&["demo", "--fast", "--duration", "20s", "--seed", "2"]);
+    if text(&out.stderr).contains("shows landmarks instead of pictures") {
+        eprintln!("the face networks cannot be had here: {}", text(&out.stderr));
+        assert!(std::env::var_os("MERCAM_OFFLINE").is_some(), "set MERCAM_OFFLINE=1 where there is no network");
+        return;
+    }
+    let [shown, detected, right, false_alarms] = score(&out);
+    assert!(shown >= 4 && detected * 10 >= shown * 7, "{detected} of {shown}");
+    assert!(right * 10 >= detected * 6 && false_alarms <= 2, "{right} of {detected}, {false_alarms} false alarms");
+}
+
+#[test]
+fn a_recorded_landmark_stream_gives_the_events_of_its_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let stream = dir.path().join("faces.jsonl");
+    let source = "synthetic:?pace=fast&seed=4&duration=12";
+    let out = run(&["extract", "--source", source, "--out", stream.to_str().unwrap(), "--log", "error"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let events = |source: &str| text(&run(&["run", "--source", source, "--sink", "stdout", "--log", "error"]).stdout);
+    let recorded = events(&format!("replay:{}", stream.display()));
+    assert!(recorded.contains("\"confirmed\""));
+    assert_eq!(recorded, events(source));
+    let table = dir.path().join("faces.csv");
+    let out = run(&["extract", "--source", source, "--out", table.to_str().unwrap(), "--log", "error"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(std::fs::read_to_string(table).unwrap().starts_with("time_us,sequence,lost,face,iod_px"));
+    let wrong = dir.path().join("faces.txt");
+    refused(&run(&["extract", "--source", source, "--out", wrong.to_str().unwrap()]), 2, &[".jsonl", ".csv"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half-written is left");
 }

@@ -35,7 +35,7 @@ const FIXTURE: &[u8] = include_bytes!("data/dere_grl.parity.bin");
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
 
 fn load(precision: Precision) -> Recogniser {
-    DereGrlConfig { model: None, precision }.build().unwrap()
+    DereGrlConfig { precision, ..DereGrlConfig::default() }.build().unwrap()
 }
 
 /// onnxruntime's answers to one file, for the samples of the fixture.
@@ -176,7 +176,9 @@ fn a_missing_damaged_unlisted_or_foreign_model_is_refused_and_the_mend_is_named(
     for name in ["dere_grl.int8.onnx", "dere_grl.fp32.onnx", "manifest.toml"] {
         fs::copy(Path::new(MODELS).join(name), at(name)).unwrap();
     }
-    let load = |model: &Path, precision| DereGrlConfig { model: Some(model.into()), precision }.build();
+    let load = |model: &Path, precision| {
+        DereGrlConfig { model: Some(model.into()), precision, ..DereGrlConfig::default() }.build()
+    };
 
     let folder = load(dir.path(), Precision::Fp32).unwrap();
     assert_eq!(folder.model_ref(), self::load(Precision::Fp32).model_ref());
@@ -224,7 +226,9 @@ fn vouched(bytes: &[u8]) -> tempfile::TempDir {
 fn a_file_that_is_no_model_or_has_other_metadata_is_refused() {
     let refused = |bytes: &[u8]| {
         let dir = vouched(bytes);
-        DereGrlConfig { model: Some(dir.path().into()), precision: Precision::Fp32 }.build().unwrap_err()
+        DereGrlConfig { model: Some(dir.path().into()), precision: Precision::Fp32, ..DereGrlConfig::default() }
+            .build()
+            .unwrap_err()
     };
     let good = fs::read(Path::new(MODELS).join(Precision::Fp32.file())).unwrap();
     for bad in [&b""[..], b"this is no model", &good[..good.len() / 2], &good[..20]] {

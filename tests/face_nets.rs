@@ -7,7 +7,7 @@ use mercam::face::detector::DetectorConfig;
 use mercam::face::mesh::MeshConfig;
 use mercam::face::models::{Client, NetId, Package, Store, archive};
 use mercam::face::network::Network;
-use mercam::face::{Anchor, DetectedFace, FaceDetector, LandmarkNet};
+use mercam::face::{Anchor, DetectedFace, FaceDetector, LandmarkNet, ops};
 use mercam::frame::Luma;
 use mercam::geometry::{Px, Roi};
 use mercam::landmarks::iod;
@@ -122,6 +122,24 @@ fn small_faces_of_a_group_are_found_in_squares() {
         assert_eq!(near, 1, "({x}, {y}): {found:?}");
     }
     assert!(found.windows(2).all(|w| w[0].score >= w[1].score));
+}
+
+#[test]
+fn the_plans_use_the_operators_written_for_them() {
+    for net in MESHES.into_iter().chain([NetId::BlazeFaceShort]) {
+        let Some(store) = store(&[net]) else { return };
+        let size = net.description().input[3];
+        let onnx = ops::grey(&std::fs::read(store.ready(net).unwrap()).unwrap()).unwrap();
+        let plan = ops::optimised(&onnx, [1, 1, size, size]).unwrap();
+        let count = |name: &str| plan.nodes.iter().filter(|n| n.op.name() == name).count();
+        let (pools, depthwise) = (count("MaxPool2x2"), count("DepthwisePlanes"));
+        assert!(pools >= 3 && depthwise >= 16, "{net}: {pools} pools, {depthwise} depthwise");
+        assert_eq!(count("PReluChannels") >= 23, net != NetId::BlazeFaceShort, "{net}");
+        // What tract would have in their place.
+        for general in ["DepthWiseConv", "OptMaxPool", "Iff", "GT"] {
+            assert_eq!(count(general), 0, "{net}: {general}");
+        }
+    }
 }
 
 /// What onnxruntime 1.32.0 computes for the converted files on [`noise`] in three equal channels: for each of the

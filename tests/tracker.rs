@@ -1,5 +1,5 @@
 //! The tracker against generated faces with exact truth. `cargo test --test tracker -- --nocapture` prints the figures.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod tracker_support;
 
@@ -430,18 +430,18 @@ fn a_face_that_leaves_and_returns_keeps_its_id_for_a_second() {
         let gone = Pose { present: false, ..still() };
         let mut id = None;
         for _ in 0..10 {
-            id = rig.step(&[pose.clone()], 40.0).map(|f| f.id);
+            id = rig.step(std::slice::from_ref(&pose), 40.0).map(|f| f.id);
         }
         let id = id.expect("found");
         let mut seen_while_gone = 0;
         for k in 0..(away_ms / 40.0) as usize {
-            let there = rig.step(&[gone.clone()], 40.0).is_some();
+            let there = rig.step(std::slice::from_ref(&gone), 40.0).is_some();
             seen_while_gone += usize::from(there && k > 3);
         }
         assert_eq!(seen_while_gone, 0, "a face that is not there");
         let mut back = Vec::new();
         for _ in 0..15 {
-            back.extend(rig.step(&[pose.clone()], 40.0));
+            back.extend(rig.step(std::slice::from_ref(&pose), 40.0));
         }
         assert!(back.len() >= 10, "found again in {} of 15 frames", back.len());
         assert!(back.iter().all(|f| (f.id == id) == same), "away {away_ms} ms: {:?} then {:?}", id, back[0].id);
@@ -495,7 +495,7 @@ fn absurd_input_is_survived() {
     let mut rig = Rig::new(&config, 0.0, 0.0);
     let pose = still();
     for _ in 0..3 {
-        rig.step(&[pose.clone()], 33.0);
+        rig.step(std::slice::from_ref(&pose), 33.0);
     }
     assert_eq!(rig.faces.len(), 1);
     // an empty picture, another size, time that goes back, time that leaps, a black picture
@@ -512,7 +512,7 @@ fn absurd_input_is_survived() {
     let mut ids = Vec::new();
     rig.time = Timestamp::default();
     for _ in 0..3 {
-        ids.extend(rig.step(&[pose.clone()], 33.0).map(|f| f.id));
+        ids.extend(rig.step(std::slice::from_ref(&pose), 33.0).map(|f| f.id));
     }
     assert!(!ids.is_empty(), "a face is found again afterwards");
 }

@@ -36,10 +36,10 @@ pub fn guess(path: &Path) -> Result<&'static str, CaptureError> {
             examples()
         )));
     }
-    if extension == "y4m" {
-        return Ok("y4m");
-    }
     let scheme = shown.split_once(':').map_or("", |(s, _)| s);
+    if extension == "y4m" && scheme.is_empty() {
+        return Ok("y4m"); // not there; opening it says so
+    }
     if shown == "-" {
         Err(spec("- is standard input, but of what kind? y4m:- or raw:-?format=yuv420&size=640x480&fps=90".into()))
     } else if ["rtsp", "rtmp", "http", "https", "udp", "rtp", "webrtc"].contains(&scheme) {

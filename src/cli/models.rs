@@ -82,8 +82,7 @@ pub fn ensure(nets: &[NetId]) -> Result<()> {
             });
         });
         bar.finish_and_clear();
-        let path = done.map_err(Error::unavailable)?;
-        log::info!("face network {net} is ready: {}", path.display());
+        done.map_err(Error::unavailable)?;
     }
     Ok(())
 }

@@ -81,7 +81,8 @@ fn summarise(report: &Report) {
     for sink in &report.sinks {
         log::info!("{} events sent, {} failed, {} dropped: {}", sink.sent, sink.failed, sink.dropped, sink.name);
     }
-    let why: Vec<String> = s.rejected.iter().map(|(r, n)| format!("{r:?} {n}")).collect();
+    let seen = s.rejected.iter().filter(|(_, n)| *n > 0);
+    let why: Vec<String> = seen.map(|(reason, n)| format!("{reason:?} {n}")).collect();
     if !why.is_empty() {
         log::info!("movements rejected: {}", why.join(", "));
     }

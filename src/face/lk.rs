@@ -11,6 +11,8 @@
 
 use crate::image::{Plane, patch};
 
+/// Squared gradient, in the mean over the window, without which a template says nothing.
+const MIN_STRUCTURE: f32 = 1e-4;
 /// A step below this many pixels ends the iteration.
 const CONVERGED: f32 = 0.002;
 /// Cells of one pixel that one search may visit.
@@ -74,14 +76,16 @@ impl Window {
 /// What belongs to one template beside its pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Normal {
-    /// Inverse of the Hessian: xx, xy, yy.
-    inverse: [f32; 3],
+    /// Hessian: xx, xy, yy.
+    hessian: [f32; 3],
     /// The right-hand side that the template itself gives.
     own: [f32; 2],
     /// Weighted variance of the template.
     variance: f32,
     /// Smaller eigenvalue of the Hessian over the sum of the weights: squared gradient along the weaker axis.
     stiffness: f32,
+    /// The same along the stronger axis.
+    strongest: f32,
 }
 
 /// The templates of all points at one pyramid level.
@@ -105,6 +109,17 @@ pub struct Scratch {
     context: Plane,
 }
 
+/// Where a patch is believed to be before the picture is asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Belief {
+    /// The place, in pixels of the plane.
+    pub at: [f32; 2],
+    /// Its standard deviation, in pixels.
+    pub deviation: f32,
+    /// Variance of the difference of template and picture, in squared units of the plane.
+    pub noise: f32,
+}
+
 /// How well a template agrees with the picture at a place.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Match {
@@ -112,6 +127,8 @@ pub struct Match {
     pub correlation: f32,
     /// Standard deviation of the position along its worse axis that the residual and the gradients predict, in pixels.
     pub deviation: f32,
+    /// Weighted variance of the difference of template and picture.
+    pub residual: f32,
 }
 
 impl Bank {
@@ -140,6 +157,13 @@ impl Bank {
     pub fn context_mut(&mut self, i: usize) -> &mut [f32] {
         let n = self.side() * self.side();
         self.context.get_mut(i * n..(i + 1) * n).unwrap_or(&mut [])
+    }
+
+    /// Makes template `i` one that is found nowhere.
+    pub fn clear(&mut self, i: usize) {
+        if let Some(normal) = self.normal.get_mut(i) {
+            *normal = Normal::default();
+        }
     }
 
     /// Computes gradients and Hessian of template `i` from its context.
@@ -183,32 +207,45 @@ impl Bank {
         multiply(gy, weights);
         multiply(centred, weights);
         let own = [own_x, own_y];
-        let determinant = xx * yy - xy * xy;
-        let half = (xx + yy) / 2.0;
-        let smaller = half - ((xx - yy).powi(2) / 4.0 + xy * xy).sqrt();
-        let usable = smaller > 1e-4 * total && determinant > 0.0;
+        let (half, apart) = ((xx + yy) / 2.0, ((xx - yy).powi(2) / 4.0 + xy * xy).sqrt());
         self.normal[i] = Normal {
-            inverse: if usable { [yy / determinant, -xy / determinant, xx / determinant] } else { [0.0; 3] },
+            hessian: [xx, xy, yy],
             own,
             variance: variance / total,
-            stiffness: if usable { smaller / total } else { 0.0 },
+            stiffness: ((half - apart) / total).max(0.0),
+            strongest: (half + apart) / total,
         };
     }
 
     /// Looks for template `i` in `plane`, from `start` on, at most `reach` pixels away (positions are of the middle of
     /// the window, in pixels of the plane). `None` when the template has no structure or the search runs away.
+    ///
+    /// Along an edge a patch could slide anywhere. There, and only as far as the picture does not say otherwise, the
+    /// `belief` decides.
     pub fn search(
         &self,
         i: usize,
         plane: &Plane,
         start: [f32; 2],
+        belief: Option<&Belief>,
         reach: f32,
         scratch: &mut Scratch,
     ) -> Option<[f32; 2]> {
         let normal = *self.normal.get(i)?;
-        if normal.stiffness <= 0.0 || !(start[0].is_finite() && start[1].is_finite()) {
+        if !(start[0].is_finite() && start[1].is_finite()) {
             return None;
         }
+        // noise over the square of the belief's width: both as in the normal equations of a maximum a posteriori
+        let (pull, believed) = belief.map_or((0.0, start), |b| {
+            (b.noise.max(0.0) * self.window.share / (b.deviation * b.deviation).max(1e-9), b.at)
+        });
+        let [xx, xy, yy] = [normal.hessian[0] + pull, normal.hessian[1], normal.hessian[2] + pull];
+        let held = pull > 0.0 || normal.stiffness > MIN_STRUCTURE;
+        let determinant = xx * yy - xy * xy;
+        if !(held && normal.strongest > MIN_STRUCTURE && determinant > 0.0) {
+            return None;
+        }
+        let inverse = [yy / determinant, -xy / determinant, xx / determinant];
         let (n, m) = (self.window.size, self.window.size * self.window.size);
         let data = self.data.get(i * 3 * m..(i + 1) * 3 * m)?;
         let (gx, gy) = (&data[..m], &data[m..2 * m]);
@@ -223,8 +260,9 @@ impl Bank {
                 let k = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
                 let bx = k[0] * taps[0][0] + k[1] * taps[0][1] + k[2] * taps[0][2] + k[3] * taps[0][3] - normal.own[0];
                 let by = k[0] * taps[1][0] + k[1] * taps[1][1] + k[2] * taps[1][2] + k[3] * taps[1][3] - normal.own[1];
-                let dx = normal.inverse[0] * bx + normal.inverse[1] * by;
-                let dy = normal.inverse[1] * bx + normal.inverse[2] * by;
+                let (bx, by) = (bx + pull * (x + middle - believed[0]), by + pull * (y + middle - believed[1]));
+                let dx = inverse[0] * bx + inverse[1] * by;
+                let dy = inverse[1] * bx + inverse[2] * by;
                 // a step longer than the linearisation holds would leap over the right place
                 last = (dx * dx + dy * dy).sqrt();
                 let shorten = (1.5 / last.max(1e-9)).min(1.0);
@@ -267,17 +305,20 @@ impl Bank {
         } else {
             f32::INFINITY
         };
-        Match { correlation: common / (variance * normal.variance).sqrt().max(1e-9), deviation }
+        Match { residual, deviation, correlation: common / (variance * normal.variance).sqrt().max(1e-9) }
     }
 
     /// The way back: takes the picture around `found` as the template and looks for it in the key patch `i`, beginning
-    /// `start` pixels away from the right answer. Returns how far from it the search ends; `None` when it runs away.
+    /// `start` pixels away from the right answer, with the same belief (its place does not matter). Returns how far
+    /// from the right answer the search ends, in pixels, where a distance along an edge counts only as much as the
+    /// edge has structure along itself: what no picture could tell is no error. `None` when the search runs away.
     pub fn backward(
         &self,
         i: usize,
         plane: &Plane,
         found: [f32; 2],
         start: [f32; 2],
+        belief: Option<&Belief>,
         scratch: &mut Scratch,
     ) -> Option<f32> {
         let side = self.side();
@@ -301,9 +342,15 @@ impl Bank {
         context.resize(side, side);
         context.values_mut().copy_from_slice(key);
         let start = [middle + start[0], middle + start[1]];
-        let end = back.search(0, &context, start, self.margin as f32, scratch);
+        let belief = belief.map(|b| Belief { at: [middle; 2], ..*b });
+        let end = back.search(0, &context, start, belief.as_ref(), self.margin as f32, scratch);
         (scratch.back, scratch.context) = (back, context);
-        end.map(|[x, y]| ((x - middle).powi(2) + (y - middle).powi(2)).sqrt())
+        let normal = self.normal.get(i)?;
+        end.map(|[x, y]| {
+            let ([xx, xy, yy], dx, dy) = (normal.hessian, x - middle, y - middle);
+            let energy = xx * dx * dx + 2.0 * xy * dx * dy + yy * dy * dy;
+            (energy.max(0.0) / (normal.strongest * self.window.total).max(1e-9)).sqrt()
+        })
     }
 }
 
@@ -438,14 +485,14 @@ mod tests {
             for (dx, dy) in [(0.0, 0.0), (0.37, -0.81), (1.9, 1.2), (-2.6, 0.45)] {
                 let now = texture(dx, dy);
                 let p = b
-                    .search(0, &now, [31.3, 30.6], 8.0, &mut s)
+                    .search(0, &now, [31.3, 30.6], None, 8.0, &mut s)
                     .unwrap_or_else(|| panic!("{size}: {dx} {dy} not found"));
                 let error = (p[0] - 31.3 - dx).hypot(p[1] - 30.6 - dy);
                 assert!(error < limit, "window {size}: error {error} at {dx} {dy}");
                 let m = b.compare(0, &now, p, &mut s);
                 assert!(m.correlation > 0.99 && m.deviation < 0.05, "{m:?}");
                 let back = b
-                    .backward(0, &now, p, [1.0, -0.5], &mut s)
+                    .backward(0, &now, p, [1.0, -0.5], None, &mut s)
                     .unwrap_or_else(|| panic!("{size}: {dx} {dy} no way back"));
                 assert!(back < 0.05, "window {size}: back {back}");
             }
@@ -460,7 +507,7 @@ mod tests {
         for v in now.values_mut() {
             *v += 5.0;
         }
-        let p = b.search(0, &now, [31.0, 30.0], 8.0, &mut Scratch::default()).unwrap();
+        let p = b.search(0, &now, [31.0, 30.0], None, 8.0, &mut Scratch::default()).unwrap();
         assert!((p[0] - 31.6).hypot(p[1] - 30.3) < 0.03, "{p:?}");
     }
 
@@ -468,7 +515,7 @@ mod tests {
     fn a_flat_patch_and_an_edge_are_told_apart_from_texture() {
         let mut s = Scratch::default();
         let flat = Plane::new(64, 64);
-        assert!(bank(&flat, [31.0, 31.0], 16).search(0, &flat, [31.0, 31.0], 8.0, &mut s).is_none());
+        assert!(bank(&flat, [31.0, 31.0], 16).search(0, &flat, [31.0, 31.0], None, 8.0, &mut s).is_none());
         let mut edge = Plane::new(64, 64);
         for v in 0..64 {
             for (u, o) in edge.row_mut(v).iter_mut().enumerate() {
@@ -476,7 +523,12 @@ mod tests {
             }
         }
         let b = bank(&edge, [31.0, 31.0], 16);
-        assert!(b.search(0, &edge, [31.0, 31.0], 8.0, &mut s).is_none(), "an edge fixes only one axis");
+        assert!(b.search(0, &edge, [31.0, 31.0], None, 8.0, &mut s).is_none(), "an edge fixes only one axis");
+        // with a belief the edge decides across, the belief along
+        let b = bank(&edge, [31.0, 31.0], 16);
+        let belief = Belief { at: [30.0, 29.0], deviation: 1.0, noise: 0.01 };
+        let p = b.search(0, &edge, [30.0, 31.0], Some(&belief), 8.0, &mut s).unwrap();
+        assert!((p[0] - 31.0).abs() < 0.05 && (p[1] - 29.0).abs() < 0.1, "{p:?}");
     }
 
     #[test]
@@ -484,13 +536,13 @@ mod tests {
         let key = texture(0.0, 0.0);
         let mut s = Scratch::default();
         let b = bank(&key, [2.0, 62.0], 16);
-        let p = b.search(0, &texture(0.4, -0.3), [2.0, 62.0], 8.0, &mut s);
+        let p = b.search(0, &texture(0.4, -0.3), [2.0, 62.0], None, 8.0, &mut s);
         assert!(p.is_none_or(|p| p[0].is_finite() && p[1].is_finite()));
         for start in [f32::NAN, f32::INFINITY, -1e30, 1e30] {
-            b.search(0, &key, [start, start], 8.0, &mut s);
+            b.search(0, &key, [start, start], None, 8.0, &mut s);
             b.compare(0, &key, [start, start], &mut s);
-            b.backward(0, &key, [start, start], [0.0, 0.0], &mut s);
-            assert!(b.search(7, &key, [1.0, 1.0], 8.0, &mut s).is_none());
+            b.backward(0, &key, [start, start], [0.0, 0.0], None, &mut s);
+            assert!(b.search(7, &key, [1.0, 1.0], None, 8.0, &mut s).is_none());
         }
     }
 }

@@ -253,7 +253,7 @@ impl FaceStage {
             if !(urgent || routine == Some(i)) {
                 continue;
             }
-            let Some(roi) = t.tracker.roi() else { continue };
+            let roi = t.tracker.roi();
             let begin = Instant::now();
             let looked = self.net.landmarks(picture, &roi);
             self.work.net_runs += 1;

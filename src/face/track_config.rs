@@ -31,8 +31,11 @@ pub struct TrackerConfig {
     pub min_correlation: f32,
     /// Largest error of the forward-backward check, in IOD. Default 0.012.
     pub max_forward_backward_iod: f32,
-    /// Predicted standard deviation of a landmark at which its confidence is halved, in IOD. Default 0.002.
+    /// Predicted standard deviation of a landmark at which its confidence is halved, in IOD. Default 0.006.
     pub half_confidence_iod: f32,
+    /// How far a landmark is expected to move against the head in a thirtieth of a second (standard deviation), in IOD. It
+    /// matters only along edges, where the picture does not fix the place. Default 0.02.
+    pub loose_iod: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
     /// Part of the difference to the landmark network that is taken over per look, 0 to 1: of it only what a face-wide
@@ -46,10 +49,17 @@ pub struct TrackerConfig {
     pub turn_deg: f32,
     /// Change of size or foreshortening against the key patches at which they are redrawn to fit, as a ratio. Default 0.015.
     pub zoom: f32,
-    /// Mean correlation with the key patches below which a new key picture is taken (pose or light have changed),
-    /// 0 to 1. Default 0.8.
+    /// Correlation with its key patch below which a landmark gets a patch from another key picture, or from a new one
+    /// (pose or expression have changed), 0 to 1. Default 0.8.
     pub reseed_correlation: f32,
-    /// Key pictures that are kept, so that a face that turns back finds its old patches again. Default 3.
+    /// For how long a landmark must be lost before it gets a new patch at the landmark network's place, in ms.
+    /// Default 400.
+    pub replace_ms: f32,
+    /// Distance from the network's place, beyond what the whole face has, at which a landmark has strayed and is given
+    /// up, in IOD. Default 0.12.
+    pub stray_iod: f32,
+    /// Key pictures that are kept, so that a face that turns back, or relaxes, finds its old patches again, 2 to 16.
+    /// Each holds about 0.3 MB. Default 4.
     pub keys: usize,
 }
 
@@ -66,7 +76,8 @@ impl Default for TrackerConfig {
             noise_floor: 2.0,
             min_correlation: 0.5,
             max_forward_backward_iod: 0.012,
-            half_confidence_iod: 0.002,
+            half_confidence_iod: 0.006,
+            loose_iod: 0.02,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,
@@ -74,7 +85,9 @@ impl Default for TrackerConfig {
             turn_deg: 1.0,
             zoom: 0.015,
             reseed_correlation: 0.8,
-            keys: 3,
+            replace_ms: 400.0,
+            stray_iod: 0.12,
+            keys: 4,
         }
     }
 }
@@ -117,6 +130,7 @@ impl TrackerConfig {
             ("tracker.min_correlation", self.min_correlation, 0.0, 0.95),
             ("tracker.max_forward_backward_iod", self.max_forward_backward_iod, 0.0005, 0.1),
             ("tracker.half_confidence_iod", self.half_confidence_iod, 0.0001, 0.1),
+            ("tracker.loose_iod", self.loose_iod, 0.0005, 1.0),
             ("tracker.recover_ms", self.recover_ms, 0.0, 5000.0),
             ("tracker.anchor_pull", self.anchor_pull, 0.0, 1.0),
             ("tracker.pull_speed_iod", self.pull_speed_iod, 0.0, 1.0),
@@ -124,7 +138,9 @@ impl TrackerConfig {
             ("tracker.turn_deg", self.turn_deg, 0.1, 20.0),
             ("tracker.zoom", self.zoom, 0.002, 0.3),
             ("tracker.reseed_correlation", self.reseed_correlation, 0.0, 0.99),
-            ("tracker.keys", self.keys as f32, 1.0, 16.0),
+            ("tracker.replace_ms", self.replace_ms, 0.0, 60_000.0),
+            ("tracker.stray_iod", self.stray_iod, 0.01, 1.0),
+            ("tracker.keys", self.keys as f32, 2.0, 16.0),
         ];
         for (key, value, low, high) in ranges {
             // compared as f64 numbers that print as the user wrote them

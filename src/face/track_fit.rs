@@ -1,6 +1,6 @@
 //! Fits over all landmarks of a face: the head's motion, and the low-order part of a difference.
 
-use crate::geometry::{Iod, Pixels, Px, Similarity};
+use crate::geometry::{Iod, Pixels, Point, Px, Similarity};
 use crate::landmarks::{COUNT, PerLandmark};
 
 /// How much a landmark says about where the head is: what only the skull moves counts most.
@@ -28,9 +28,9 @@ pub const HEAD_WEIGHT: PerLandmark<f32> = {
     w
 };
 
-/// The motion `first`, then the motion `second`.
-pub fn both(first: &Similarity<Pixels, Pixels>, second: &Similarity<Pixels, Pixels>) -> Similarity<Pixels, Pixels> {
-    let shift = second.apply(Px::new(first.tx, first.ty));
+/// `first`, then `second`.
+pub fn both<A: Copy, B: Copy, C: Copy>(first: &Similarity<A, B>, second: &Similarity<B, C>) -> Similarity<A, C> {
+    let shift = second.apply(Point::new(first.tx, first.ty));
     Similarity::new(second.a * first.a - second.b * first.b, second.b * first.a + second.a * first.b, shift.x, shift.y)
 }
 

@@ -19,9 +19,6 @@ pub struct Found {
 pub struct PointState {
     /// Not found in the last frame.
     pub lost: bool,
-    /// Its key patch was taken while it was lost, so it may show something else: not to be trusted before the
-    /// landmark network has given it a new place.
-    pub orphan: bool,
     /// Time for which it still has to be found before it is trusted, in ms.
     distrust_ms: f32,
     /// Time for which it has been lost, in ms.
@@ -30,6 +27,8 @@ pub struct PointState {
     pub confidence: f32,
     /// Correlation with the key patch in the last frame; 0 when lost.
     pub correlation: f32,
+    /// The same, over the last quarter of a second in which it was found.
+    pub slow_correlation: f32,
 }
 
 impl PointState {
@@ -40,6 +39,7 @@ impl PointState {
             distrust_ms,
             confidence: if trusted { 1.0 } else { 0.0 },
             correlation: if trusted { 1.0 } else { 0.0 },
+            slow_correlation: 1.0,
             ..Self::default()
         }
     }
@@ -47,10 +47,8 @@ impl PointState {
     /// Takes in what happened in a frame `dt` ms after the last one. Returns whether the landmark was found.
     pub fn update(&mut self, found: Option<Found>, dt: f32, config: &TrackerConfig) -> bool {
         // who was lost must agree better than who was not: no flicker at the limit
-        let limit = config.min_correlation + if self.lost { 0.1 } else { 0.0 };
-        let good = found.filter(|f| {
-            f.agreement.correlation >= limit && f.back_iod <= config.max_forward_backward_iod && !self.orphan
-        });
+        let limit = config.min_correlation + if self.lost { 0.2 } else { 0.0 };
+        let good = found.filter(|f| f.agreement.correlation >= limit && f.back_iod <= config.max_forward_backward_iod);
         let Some(found) = good else {
             (self.lost, self.correlation, self.confidence) = (true, 0.0, 0.0);
             self.lost_ms += dt;
@@ -59,6 +57,7 @@ impl PointState {
         };
         (self.lost, self.lost_ms) = (false, 0.0);
         self.correlation = found.agreement.correlation;
+        self.slow_correlation += (self.correlation - self.slow_correlation) * (1.0 - (-dt / 250.0).exp());
         self.distrust_ms = (self.distrust_ms - dt).max(0.0);
         if self.distrust_ms > 0.0 {
             self.confidence = 0.0;
@@ -74,7 +73,13 @@ impl PointState {
 
     /// Gives the landmark a new place and patch: it has to be followed for a while before it is trusted.
     pub fn replace(&mut self, config: &TrackerConfig) {
-        *self = Self { lost: true, distrust_ms: config.recover_ms, ..Self::default() };
+        *self = Self { lost: true, distrust_ms: config.recover_ms, slow_correlation: 1.0, ..Self::default() };
+    }
+
+    /// Declares the landmark lost since long: what was found there is something else.
+    pub fn give_up(&mut self, config: &TrackerConfig) {
+        self.replace(config);
+        self.lost_ms = f32::MAX;
     }
 }
 
@@ -82,8 +87,11 @@ impl PointState {
 mod tests {
     use super::*;
 
-    const GOOD: Found =
-        Found { agreement: Match { correlation: 0.97, deviation: 0.03 }, back_iod: 0.0002, deviation_iod: 0.0004 };
+    const GOOD: Found = Found {
+        agreement: Match { correlation: 0.97, deviation: 0.03, residual: 0.02 },
+        back_iod: 0.0002,
+        deviation_iod: 0.0004,
+    };
 
     #[test]
     fn a_landmark_that_was_lost_is_trusted_only_after_a_while() {
@@ -123,17 +131,10 @@ mod tests {
             p.confidence
         };
         let best = confidence(GOOD);
-        let half = Match { correlation: 0.6, deviation: 0.03 };
+        let half = Match { correlation: 0.6, ..GOOD.agreement };
         assert!(confidence(Found { agreement: half, ..GOOD }) < best * 0.6);
         assert!(confidence(Found { back_iod: 0.009, ..GOOD }) < best * 0.6);
-        assert!(confidence(Found { deviation_iod: 0.002, ..GOOD }) < best * 0.6);
+        assert!(confidence(Found { deviation_iod: 0.006, ..GOOD }) < best * 0.6);
         assert_eq!(confidence(Found { back_iod: f32::NAN, ..GOOD }), 0.0);
-    }
-
-    #[test]
-    fn an_orphan_is_never_trusted() {
-        let config = TrackerConfig::default();
-        let mut p = PointState { orphan: true, ..PointState::begin(true, &config) };
-        assert!(!p.update(Some(GOOD), 10.0, &config));
     }
 }

@@ -139,8 +139,8 @@ impl Analyser {
     /// The state of the line; the channels' drops are for the caller to add.
     pub fn status(&self) -> Status {
         let mut rejected: Vec<_> = self.analysis.rejections().iter().collect();
-        if self.rejected_by_model > 0 {
-            rejected.push((Rejection::Model, self.rejected_by_model));
+        for (_, n) in rejected.iter_mut().filter(|(reason, _)| *reason == Rejection::Model) {
+            *n += self.rejected_by_model; // the spotter does not ask the model
         }
         Status { rate: self.rate.fps(), faces: self.faces.len() as u32, rejected, ..self.status.clone() }
     }

@@ -1,12 +1,17 @@
 //! The sink threads: each sink behind its own bounded channel, so that none can hold up the frame loop or another sink.
 
 use super::channel::{Drops, Outlet, Policy, bounded};
+use crate::clock::Stopwatch;
 use crate::event::Event;
 use crate::sinks::{Sink, SinkError};
 use crate::wire::{Envelope, VERSION};
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the sinks together may take to write out what waits when a run ends. A reader that is open but never
+/// reads (a stopped pager) would otherwise keep the process for ever.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// What became of the events of one sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +36,8 @@ struct Lane {
     outlet: Outlet<Arc<Envelope>>,
     failed: Drops,
     closed: Drops,
-    thread: JoinHandle<u64>,
+    /// Tells how many events were sent, when the thread ends.
+    done: Receiver<u64>,
 }
 
 impl Delivery {
@@ -46,9 +52,12 @@ impl Delivery {
             let (failed, closed) = (Drops::default(), Drops::default());
             let (fails, closes) = (failed.clone(), closed.clone());
             let name = format!("sink-{}", lanes.len());
-            let thread =
-                std::thread::Builder::new().name(name).spawn(move || deliver(sink, &receiver, &fails, &closes))?;
-            lanes.push(Lane { outlet, failed, closed, thread });
+            let (tell, done) = crossbeam_channel::bounded(1);
+            std::thread::Builder::new().name(name).spawn(move || {
+                let sent = deliver(sink, &receiver, &fails, &closes);
+                let _ = tell.send(sent); // nobody asks any more: the time to drain was over
+            })?;
+            lanes.push(Lane { outlet, failed, closed, done });
         }
         Ok(Self { lanes, sequence: 0 })
     }
@@ -75,18 +84,21 @@ impl Delivery {
         !self.lanes.is_empty() && self.lanes.iter().all(|l| l.closed.count() > 0)
     }
 
-    /// Lets every sink finish what waits in its channel, flush, and tells what became of it all.
+    /// Lets every sink finish what waits in its channel and flush, and tells what became of it all. Sinks that
+    /// cannot within five seconds are left behind, with an error in the log.
     pub fn finish(self) -> Vec<SinkReport> {
-        let end = |lane: Lane| {
-            let (name, drops) = (lane.outlet.name().to_string(), lane.outlet.drops());
-            drop(lane.outlet);
-            let sent = lane.thread.join().unwrap_or_else(|_| {
-                log::error!("the thread of a sink ended by a panic; its last events are lost: {name}");
+        let clock = Stopwatch::start();
+        // All channels are closed first, so that all sinks drain at the same time.
+        let end = |lane: Lane| (lane.outlet.name().to_string(), lane.outlet.drops(), lane.failed, lane.done);
+        let ends: Vec<_> = self.lanes.into_iter().map(end).collect();
+        let report = |(name, drops, failed, done): (String, Drops, Drops, Receiver<u64>)| {
+            let sent = done.recv_timeout(DRAIN.saturating_sub(clock.elapsed())).unwrap_or_else(|_| {
+                log::error!("a sink did not take its last events in time, they are lost: {name}");
                 0
             });
-            SinkReport { name, sent, failed: lane.failed.count(), dropped: drops.count() }
+            SinkReport { name, sent, failed: failed.count(), dropped: drops.count() }
         };
-        self.lanes.into_iter().map(end).collect()
+        ends.into_iter().map(report).collect()
     }
 }
 
@@ -124,4 +136,65 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, failed: &D
         log::error!("the last events may be lost: {e}");
     }
     sent
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::event::Status;
+    use std::sync::Mutex;
+
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    struct Fake {
+        taken: Arc<Mutex<Vec<u64>>>,
+        stuck: u64,
+    }
+
+    impl Sink for Fake {
+        fn name(&self) -> &str {
+            "fake"
+        }
+        fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
+            if event.seq == self.stuck {
+                std::thread::sleep(DRAIN * 100);
+            }
+            if event.seq % 2 == 1 {
+                return Err(SinkError::Unavailable { what: "fake".into(), why: "odd".into() });
+            }
+            self.taken.lock().unwrap().push(event.seq);
+            Ok(())
+        }
+        fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_fails_is_counted_and_the_order_is_kept() {
+        let taken = Arc::new(Mutex::new(vec![]));
+        let sink = Box::new(Fake { taken: Arc::clone(&taken), stuck: u64::MAX });
+        let mut delivery = Delivery::start(vec![sink], 4, Policy::Block).unwrap();
+        (0..10).for_each(|_| delivery.send(Event::Status(Status::default())));
+        let report = delivery.finish();
+        assert_eq!(report, [SinkReport { name: "fake".into(), sent: 5, failed: 5, dropped: 0 }]);
+        assert_eq!(*taken.lock().unwrap(), [0, 2, 4, 6, 8]);
+    }
+
+    #[test]
+    fn a_sink_that_hangs_neither_holds_up_the_others_nor_the_end() {
+        let taken = Arc::new(Mutex::new(vec![]));
+        let hung = Box::new(Fake { taken: Arc::new(Mutex::new(vec![])), stuck: 0 });
+        let well = Box::new(Fake { taken: Arc::clone(&taken), stuck: u64::MAX });
+        let mut delivery = Delivery::start(vec![hung, well], 4, Policy::DropOldest).unwrap();
+        for n in 0..20 {
+            delivery.send(Event::Status(Status::default()));
+            while n % 2 == 0 && taken.lock().unwrap().last() != Some(&n) {
+                std::thread::yield_now();
+            }
+        }
+        let report = delivery.finish();
+        assert_eq!(report.iter().map(|r| r.sent).collect::<Vec<_>>(), [0, 10]);
+        assert!(report[0].dropped >= 15, "{report:?}");
+    }
 }

@@ -7,24 +7,9 @@ use crate::event::Rejection;
 use crate::landmarks::Component;
 use crate::time::Timestamp;
 
-/// All reasons, in the order of [`Rejection`].
-const ALL: [Rejection; 11] = [
-    Rejection::Blink,
-    Rejection::Macro,
-    Rejection::TooShort,
-    Rejection::Talking,
-    Rejection::HeadMotion,
-    Rejection::Lighting,
-    Rejection::Occlusion,
-    Rejection::LostTrack,
-    Rejection::RateTooLow,
-    Rejection::Gap,
-    Rejection::Model,
-];
-
 /// How many movements were rejected, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rejections([u64; ALL.len()]);
+pub struct Rejections([u64; Rejection::ALL.len()]);
 
 impl Rejections {
     /// Counts one more.
@@ -48,7 +33,7 @@ impl Rejections {
 
     /// All reasons with their counts, in the order of [`Rejection`].
     pub fn iter(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
-        ALL.into_iter().map(|r| (r, self.of(r)))
+        Rejection::ALL.into_iter().map(|r| (r, self.of(r)))
     }
 
     /// How many in all.
@@ -178,7 +163,7 @@ mod tests {
     #[test]
     fn the_counts_are_kept_by_reason() {
         let mut r = Rejections::default();
-        for reason in ALL {
+        for reason in Rejection::ALL {
             r.add(reason);
         }
         r.add(Rejection::Gap);
@@ -186,6 +171,6 @@ mod tests {
         twice.merge(&r);
         assert_eq!(twice.of(Rejection::Gap), 4);
         assert_eq!(twice.total(), 24);
-        assert!(r.iter().zip(ALL).all(|((a, n), b)| a == b && n >= 1));
+        assert!(r.iter().zip(Rejection::ALL).all(|((a, n), b)| a == b && n >= 1));
     }
 }

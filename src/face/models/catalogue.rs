@@ -130,10 +130,11 @@ const FACE_MESH_V2: Description = Description {
 };
 
 /// TFLite files with the same networks in other packages: SHA-256 and network.
-pub(super) const SAME: [(&str, NetId); 2] = [
+pub(super) const SAME: [(&str, NetId); 3] = [
     // mediapipe's wheel: the same weights, with a description for its task library at the end
     ("bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", NetId::BlazeFaceShort),
-    // face_landmarks_detector.tflite inside Google's face_landmarker.task
+    // face_detector.tflite and face_landmarks_detector.tflite inside Google's face_landmarker.task
+    ("b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f", NetId::BlazeFaceShort),
     ("c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5", NetId::FaceMeshV2),
 ];
 

@@ -87,7 +87,7 @@ impl Package<'_> {
         let folder = folder.to_string_lossy().into_owned();
         let base: &[&str] = match self.client {
             Client::Pip => &["download", "--no-deps", "--disable-pip-version-check", "--no-input"],
-            Client::Npm => &["pack", "--silent"],
+            Client::Npm => &["pack", "--loglevel=error"],
         };
         let mut all: Vec<String> = base.iter().map(|s| (*s).to_owned()).collect();
         if self.client == Client::Pip && !self.arguments.iter().any(|a| a.starts_with("--no-binary")) {
@@ -262,7 +262,7 @@ mod tests {
         let source = Package { arguments: &["--no-binary=:all:"], ..PIP };
         assert!(!source.command_line().contains("only-binary"));
         let npm = Package { client: Client::Npm, name: "@a/b", ..PIP };
-        assert_eq!(npm.command_line(), "npm pack --silent --pack-destination . @a/b@1.2");
+        assert_eq!(npm.command_line(), "npm pack --loglevel=error --pack-destination . @a/b@1.2");
     }
 
     #[test]

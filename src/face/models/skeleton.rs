@@ -18,8 +18,11 @@ struct Skeleton {
     outputs: Vec<(String, Vec<usize>)>,
     /// Name, shape and where the values come from.
     init: Vec<(String, Vec<usize>, Source)>,
-    nodes: Vec<(String, Vec<String>, Vec<String>, HashMap<String, Value>)>,
+    nodes: Vec<Node>,
 }
+
+/// Operator, inputs, outputs, attributes.
+type Node = (String, Vec<String>, Vec<String>, HashMap<String, Value>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]

