@@ -33,6 +33,9 @@ const LID_LOST: f32 = 0.3;
 /// Mean confidence of the landmarks around the eyes above which the face is found.
 const FACE_FOUND: f32 = 0.6;
 
+/// Confidence up to which a landmark is lost.
+const LOST: f32 = 0.02;
+
 /// Where the head was in one frame.
 #[derive(Debug, Clone, Copy)]
 struct HeadPlace {
@@ -161,8 +164,12 @@ impl MovementStage {
             let usual = neutral.face[i];
             let place = found.pose.place(usual, self.depth[i]) + self.response.predict(i, found.pose);
             let shift = found.to_face.apply(face.landmarks[i]) - place;
-            let usable = self.out.confidence[i] > 0.0 && shift.is_finite();
-            self.out.shift[i] = if usable { shift } else { Iod::default() };
+            // A lost landmark stays where it was seen last: any other place would be a movement.
+            self.out.shift[i] = match (shift.is_finite(), self.out.confidence[i] > LOST) {
+                (true, true) => shift,
+                (true, false) => self.out.shift[i],
+                (false, _) => Iod::default(),
+            };
             *seen = usual + self.out.shift[i];
         }
         if self.corners >= 1.0 {
@@ -206,8 +213,9 @@ impl MovementStage {
 
     /// How far the eye corners are trusted now, and whether the brows may still stand in for them.
     fn watch_corners(&mut self, dt_ms: f32) {
-        let corners = CORNERS.iter().filter_map(|&i| self.out.confidence.get(i));
-        let seen = corners.sum::<f32>() / CORNERS.len() as f32;
+        let mean = |landmarks: &[usize]| mean_of(&self.out.confidence, landmarks);
+        // Lids that are not found, or only just again, pull the corners with them.
+        let seen = mean(&CORNERS).min(0.5 * (mean(&LIDS[0]) + mean(&LIDS[1])));
         let trust = ((seen - CORNERS_LOST) / (CORNERS_SEEN - CORNERS_LOST)).clamp(0.0, 1.0);
         self.corners = trust.min(self.corners + dt_ms / CORNERS_BACK_MS);
         self.unseen_ms += dt_ms;
@@ -260,9 +268,11 @@ impl MovementStage {
 /// Are the lids of both eyes lost, but not the rest of the face? A closed lid shows skin where the landmarks' patches
 /// show an open eye, so that is how a blink looks to a tracker.
 fn lids_gone(confidence: &PerLandmark<f32>) -> bool {
-    let mean = |landmarks: &[usize]| {
-        let sum: f32 = landmarks.iter().filter_map(|&i| confidence.get(i)).sum();
-        sum / landmarks.len().max(1) as f32
-    };
+    let mean = |landmarks: &[usize]| mean_of(confidence, landmarks);
     LIDS.iter().all(|lids| mean(lids) < LID_LOST) && mean(&AROUND) > FACE_FOUND
+}
+
+fn mean_of(confidence: &PerLandmark<f32>, landmarks: &[usize]) -> f32 {
+    let sum: f32 = landmarks.iter().filter_map(|&i| confidence.get(i)).sum();
+    sum / landmarks.len().max(1) as f32
 }

@@ -15,7 +15,7 @@ pub struct SpottingConfig {
     /// A part of the face has started to move when it is this far from where it was 250-500 ms ago;
     /// RMS over its landmarks, in IOD. Default 0.005.
     pub trigger: f32,
-    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 7.
+    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 6.
     pub trigger_sigma: f32,
     /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.007.
     pub min_amplitude: f32,
@@ -69,8 +69,11 @@ pub struct SpottingConfig {
     pub mouth_moves: f32,
     /// Share of the last 1.5 s in which the mouth moved, above which it talks. Default 0.45.
     pub talk_activity: f32,
-    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 110.
+    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 130.
     pub mouth_still_ms: f32,
+    /// After the offset of an eye movement, how long it is watched whether the eyes close: a tracker may lose closing
+    /// lids and put them back where they were; in ms. Default 60.
+    pub eye_still_ms: f32,
     /// Largest mean speed of the head during a movement, in IOD/s. Default 1.
     pub max_head_speed: f32,
     /// Largest mean roll rate of the head during a movement, in degrees/s. Default 25.
@@ -98,7 +101,7 @@ impl Default for SpottingConfig {
     fn default() -> Self {
         Self {
             trigger: 0.005,
-            trigger_sigma: 7.0,
+            trigger_sigma: 6.0,
             min_amplitude: 0.007,
             min_score: 6.0,
             reference_far_ms: 500.0,
@@ -123,7 +126,8 @@ impl Default for SpottingConfig {
             blink_lead_ms: 150.0,
             mouth_moves: 0.005,
             talk_activity: 0.45,
-            mouth_still_ms: 110.0,
+            mouth_still_ms: 130.0,
+            eye_still_ms: 60.0,
             max_head_speed: 1.0,
             max_roll_rate: 25.0,
             head_ratio: 0.5,
@@ -142,7 +146,7 @@ impl SpottingConfig {
     /// # Errors
     /// The first setting that is out of its range, by name.
     pub fn check(&self) -> Result<(), SettingError> {
-        let rows: [(&'static str, f32, (f64, f64)); 35] = [
+        let rows: [(&'static str, f32, (f64, f64)); 36] = [
             ("trigger", self.trigger, (1e-4, 1.0)),
             ("trigger_sigma", self.trigger_sigma, (1.0, 100.0)),
             ("min_amplitude", self.min_amplitude, (1e-4, 1.0)),
@@ -170,6 +174,7 @@ impl SpottingConfig {
             ("mouth_moves", self.mouth_moves, (1e-4, 1.0)),
             ("talk_activity", self.talk_activity, (0.01, 1.0)),
             ("mouth_still_ms", self.mouth_still_ms, (0.0, 500.0)),
+            ("eye_still_ms", self.eye_still_ms, (0.0, 500.0)),
             ("max_head_speed", self.max_head_speed, (0.0, 100.0)),
             ("max_roll_rate", self.max_roll_rate, (0.0, 1000.0)),
             ("head_ratio", self.head_ratio, (0.0, 100.0)),

@@ -322,8 +322,12 @@ impl Spotter {
     /// Has part `i` been still long enough after its offset?
     fn quiet(&self, i: usize, now: Timestamp) -> bool {
         let Some(offset) = self.excursion(i).and_then(|x| x.offset) else { return true };
-        let mouth = self.trackers.get(i).is_some_and(|t| t.patch.component == Component::Mouth);
-        !mouth || now.ms_since(offset) >= f64::from(self.config.mouth_still_ms)
+        let still_ms = match self.trackers.get(i).map(|t| t.patch.component) {
+            Some(Component::Mouth) => self.config.mouth_still_ms,
+            Some(Component::RightEye | Component::LeftEye) => self.config.eye_still_ms,
+            _ => 0.0,
+        };
+        now.ms_since(offset) >= f64::from(still_ms)
     }
 
     /// The movement of part `i` is over: confirmed, or withdrawn with its reason.
