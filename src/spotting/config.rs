@@ -69,7 +69,7 @@ pub struct SpottingConfig {
     pub mouth_moves: f32,
     /// Share of the last 1.5 s in which the mouth moved, above which it talks. Default 0.45.
     pub talk_activity: f32,
-    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 130.
+    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 120.
     pub mouth_still_ms: f32,
     /// After the offset of an eye movement, how long it is watched whether the eyes close: a tracker may lose closing
     /// lids and put them back where they were; in ms. Default 60.
@@ -126,7 +126,7 @@ impl Default for SpottingConfig {
             blink_lead_ms: 150.0,
             mouth_moves: 0.005,
             talk_activity: 0.45,
-            mouth_still_ms: 130.0,
+            mouth_still_ms: 120.0,
             eye_still_ms: 60.0,
             max_head_speed: 1.0,
             max_roll_rate: 25.0,
