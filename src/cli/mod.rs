@@ -9,6 +9,7 @@ mod extract;
 mod models;
 mod output;
 mod plan;
+mod recognise;
 mod run;
 
 use crate::error::Result;
@@ -55,6 +56,8 @@ enum Command {
     Extract(extract::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
+    /// Recognise movements measured elsewhere: the network alone, one JSON line each
+    Recognise(recognise::Args),
     /// List, verify, fetch or install the face networks
     Models(models::Args),
     /// Print the documented default configuration, or the one in force
@@ -73,6 +76,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Recognise(args) => recognise::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Config(args) => config::run(&args),
     }
