@@ -12,6 +12,7 @@ pub mod map;
 mod text;
 
 pub use deframe::{Counts, Deframer};
+pub use finite::check;
 
 use crate::event::Event;
 use serde::{Deserialize, Serialize};
