@@ -30,7 +30,7 @@ pub(super) fn one_line(event: &Event) -> String {
         Event::Provisional(d) => detection(Stage::Provisional, d),
         Event::Confirmed(d) => detection(Stage::Confirmed, d),
         Event::Withdrawn(d) => detection(Stage::Withdrawn, d),
-        Event::FaceAppeared { face, at, bounds: b } => format!(
+        Event::FaceAppeared { face, at, bounds: b, .. } => format!(
             "face {} appeared at {:.3} s, {:.0}x{:.0} px at ({:.0}, {:.0})",
             face.0,
             at.us.as_secs(),
