@@ -6,21 +6,26 @@
 //! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
 
 mod backoff;
+mod csv;
 mod describe;
 mod file;
 mod human;
 mod log;
+mod rotate;
 mod serial;
 mod spec;
 mod stdout;
+mod udp;
 
 pub use backoff::Backoff;
+pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
 pub use log::{LogConfig, LogLevel, LogSink};
 pub use serial::{FlowControl, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
+pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
 use crate::wire::{EncodeError, Envelope};
 use std::io;

@@ -16,6 +16,7 @@ mod text;
 pub use deframe::{Counts, Deframer};
 pub use message::{Ack, Message, Record, decode_body, encode_body, encode_record};
 pub use origin::{BadName, DeviceName, Origin, RunId};
+pub use finite::check;
 
 use crate::event::Event;
 use serde::{Deserialize, Serialize};
