@@ -9,7 +9,9 @@ mod evaluate;
 mod extract;
 mod models;
 mod output;
+mod part;
 mod plan;
+mod record;
 mod run;
 
 use crate::error::Result;
@@ -46,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Watch a source and send detections to sinks, until it ends or Ctrl-C
     Run(run::Args),
+    /// Run, and keep the landmarks that were seen (no pixels), to be played again with `replay:`
+    Record(record::Args),
     /// See micro-expressions detected in a built-in moving face, with the true labels beside them
     Demo(demo::Args),
     /// List cameras, their modes, and which mode would be chosen and why
@@ -71,6 +75,7 @@ enum Command {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
