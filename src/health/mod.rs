@@ -1,5 +1,4 @@
-//! What the process says about itself: its board, its processor, its log and its memory.
-//! What the process says about itself: its log, its memory, its pulse and the state of its board.
+//! What the process says about itself: its board, its processor, its log, its memory and its pulse.
 
 pub mod board;
 pub mod cpu;
