@@ -70,7 +70,9 @@ def test_smic_short_release_by_its_folders(tmp_path, kind, fps):
 
 def test_smic_long_release_by_its_sheet(tmp_path):
     i = datasets.load("smic-hs", trees.smic_long(tmp_path))
-    assert i.found == 2 and reasons(i) == {"s01_sur_02": "onset not there"}
+    assert i.found == 3 and reasons(i) == {"s01_sur_02": "onset not there"}
+    shifted = clips(i)["s02_po_01"]
+    assert (shifted.onset, shifted.offset) == (11, 31) and "column FirstF" in said(i, "s02_po_01") and "row 5" in said(i, "?")
     c = clips(i)["s01_ne_01"]
     assert (c.onset, c.apex, c.offset, len(c.frames)) == (140, 150, 160, 21)
     assert "column OnsetF" in said(i, "s01_sur_02") and "510 to 530" in said(i, "s01_sur_02")
@@ -224,3 +226,16 @@ def test_classes_of_emotions():
     assert label_of("others", "4", "cas-me-3") == ("others", "") and label_of("", "3", "samm") == ("", "no emotion")
     assert scheme_of("5", "samm") == "5-samm" and scheme_of("5", "casme2") == "5-casme2" and scheme_of("7", "dfme") == "7-dfme"
     assert scheme_of("7", "mmew") == "7" and scheme_of("3", "samm") == "3"
+
+
+def test_clips_of_your_own(tmp_path):
+    i = datasets.load("own", trees.own(tmp_path))
+    c = clips(i)
+    assert i.found == 3 and reasons(i) == {"gone": "no folder"} and "clips.csv, row 4" in said(i, "gone")
+    assert (c["smile"].onset, c["smile"].apex, c["smile"].offset, c["smile"].fps, c["smile"].aus) == (5, 9, 14, 60, "6+12")
+    assert (c["blink"].onset, c["blink"].apex, c["blink"].offset, c["blink"].apex_known) == (0, 6, 11, False)
+    assert label_of("none", "3+none", "own") == ("none", "") and label_of("none", "3", "own")[0] == ""
+    path = tmp_path / "clips.csv"
+    path.write_text(path.read_text().replace("9,14,60", "9,14,fast"))
+    with pytest.raises(DatasetError, match="clips.csv, row 2, column fps: 'fast'"):
+        datasets.load("own", tmp_path)

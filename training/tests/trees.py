@@ -98,11 +98,13 @@ def smic_long(root: Path) -> Path:
         head,
         [1, "s01_ne_01", None, 140, 160, 120, 180, "negative"],
         [1, "s01_sur_02", None, 500, 520, 490, 530, "surprise"],  # the onset is not there
+        [2, "s02_po_01", None, 310, 330, 300, 350, "positive"],  # files counted from 1
         [None, None, None, None, None, None, None, "157 clips"],
     ]
     book(base / "SMIC-HS-E_annotation.xlsx", {"Sheet1": rows})
     pictures(base / "HS" / "s01" / "s01_ne_01", range(120, 181), "image{:06}.jpg")
     pictures(base / "HS" / "s01" / "s01_sur_02", range(510, 531), "image{:06}.jpg")
+    pictures(base / "HS" / "s02" / "s02_po_01", range(1, 52), "image{:06}.jpg")
     return root
 
 
@@ -195,4 +197,18 @@ def megc2019(root: Path) -> Path:
             ["smic", "s01", "s01_ne_01", 0], ["smic", "s20", "s20_sur_01", 2], ["samm", "6", "006_1_2", 1],
             ["samm", "37", "037_3_1", 2], ["samm", "32", "032_3_1", 0],
         ])  # fmt: skip
+    return root
+
+
+def own(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "subject,clip,folder,onset,apex,offset,fps,emotion,aus",
+        "anna,smile,day1/smile,5,9,14,60,happiness,6+12",
+        "anna,blink,,,,,60,none,45",
+        "bert,gone,day2/gone,1,2,3,60,disgust,",
+    ]
+    (root / "clips.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pictures(root / "day1" / "smile", range(1, 31), "{:04}.png")
+    pictures(root / "blink", range(12), "{:04}.png")
     return root
