@@ -2,10 +2,13 @@
 
 use super::plan::{self, ConfigArgs};
 use crate::capture::SourceSpec;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::pipeline::aside::{Aside, Recorder};
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan, Report, RunError};
 use crate::sinks::SinkSpec;
+use crate::wire::Origin;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -27,7 +30,7 @@ pub struct Args {
     /// Where frames come from: v4l2:DEVICE, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
     #[arg(short, long, value_name = "URI")]
     source: Option<SourceSpec>,
-    /// Where events go: log, stdout, file:PATH, serial:DEVICE?baud=115200&format=text; may be given again
+    /// Where events go: log, stdout, file:PATH, csv:PATH, serial:DEVICE?baud=115200, udp:HOST:PORT; may be given again
     #[arg(short = 'o', long = "sink", value_name = "URI", env = "MERCAM_SINK", value_delimiter = ';')]
     sinks: Vec<SinkSpec>,
     /// Stop after this much source time, as in 20s or 5m
@@ -39,7 +42,7 @@ pub struct Args {
 
 impl Args {
     /// The configuration with the flags laid on top.
-    pub(super) fn resolve(&self) -> Result<crate::config::Config> {
+    pub(super) fn resolve(&self) -> Result<Config> {
         let mut config = self.config.resolve()?;
         if let Some(source) = &self.source {
             config.source = source.clone();
@@ -53,17 +56,37 @@ impl Args {
 
 /// Runs until the source ends or the stop is asked for.
 pub fn run(args: &Args) -> Result<()> {
-    let config = args.resolve()?;
-    let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let source = plan::open_source(&config.source)?;
-    let sinks = plan::open_sinks(&config.sinks)?;
-    let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
-    let model = analyser.model();
-    log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
-    let plan = Plan { source, analyser, sinks, limit: args.duration, config: config.pipeline.clone() };
-    let report = pipeline::run(plan, &stop).map_err(run_error)?;
-    summarise(&report);
-    Ok(())
+    Session::prepare(args.resolve()?, args, None)?.run().map(|_| ())
+}
+
+/// A run of which everything is built and nothing has begun.
+pub(super) struct Session {
+    plan: Plan,
+    stop: Shutdown,
+}
+
+impl Session {
+    /// Builds it.
+    pub(super) fn prepare(config: Config, args: &Args, recorder: Option<Recorder>) -> Result<Self> {
+        let stop = Shutdown::on_signals().map_err(Error::failure)?;
+        let source = plan::open_source(&config.source)?;
+        let sinks = plan::open_sinks(&config.sinks)?;
+        let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
+        let model = analyser.model();
+        log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
+        let origin = Origin::new(config.device.as_ref());
+        let aside = Aside { recorder, ..Aside::default() };
+        let plan =
+            Plan { source, analyser, origin, sinks, limit: args.duration, config: config.pipeline.clone(), aside };
+        Ok(Self { plan, stop })
+    }
+
+    /// Runs until the source ends or the stop is asked for.
+    pub(super) fn run(self) -> Result<Report> {
+        let report = pipeline::run(self.plan, &self.stop).map_err(run_error)?;
+        summarise(&report);
+        Ok(report)
+    }
 }
 
 /// A run's error with its exit code.
@@ -79,7 +102,11 @@ fn summarise(report: &Report) {
     let s = &report.status;
     log::info!("{} frames analysed, {} lost, {:.1} frames/s of source time at the end", s.frames, s.lost, s.rate);
     for sink in &report.sinks {
-        log::info!("{} events sent, {} failed, {} dropped: {}", sink.sent, sink.failed, sink.dropped, sink.name);
+        let waits = match sink.waiting {
+            0 => String::new(),
+            n => format!(", {n} wait for the next run"),
+        };
+        log::info!("{} events sent, {} failed, {} dropped{waits}: {}", sink.sent, sink.failed, sink.dropped, sink.name);
     }
     let seen = s.rejected.iter().filter(|(_, n)| *n > 0);
     let why: Vec<String> = seen.map(|(reason, n)| format!("{reason:?} {n}")).collect();
