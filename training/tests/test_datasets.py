@@ -239,3 +239,21 @@ def test_clips_of_your_own(tmp_path):
     path.write_text(path.read_text().replace("9,14,60", "9,14,fast"))
     with pytest.raises(DatasetError, match="clips.csv, row 2, column fps: 'fast'"):
         datasets.load("own", tmp_path)
+
+
+def test_old_sheets_and_text_sheets_are_read_alike(tmp_path):
+    trees.casme2(tmp_path)
+    (tmp_path / "CASME2-coding-20140508.xlsx").unlink()
+    lines = [["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units", "Estimated Emotion"],
+             [1, "EP02_01f", 46, 59, 86, "R12", "happiness"]]  # fmt: skip
+    trees.old_book(tmp_path / "CASME2_label_Ver_2.xls", lines)
+    old = datasets.load("casme2", tmp_path).clips
+    (tmp_path / "CASME2_label_Ver_2.xls").unlink()
+    (tmp_path / "CASME2-coding-updated.csv").write_text("\n".join(",".join(map(str, line)) for line in lines), encoding="utf-8-sig")
+    text = datasets.load("casme2", tmp_path).clips
+    assert len(old) == 1 and old[0].frames == text[0].frames and (old[0].apex, old[0].aus, old[0].subject) == (59, "R12", "01")
+    assert old[0].source == "CASME2_label_Ver_2.xls, row 2"
+    (tmp_path / "CASME2-coding-updated.csv").unlink()
+    (tmp_path / "CASME2_label_Ver_2.xls").write_bytes(b"not a sheet")
+    with pytest.raises(SheetError, match="cannot be read as .xls"):
+        datasets.load("casme2", tmp_path)
