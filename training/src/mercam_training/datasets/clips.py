@@ -188,7 +188,7 @@ class Collector:
             return drop("no folder", "", f"there is no folder {tried}", "unpack it there, or correct the name in the sheet")
         frames = self._folders.get(folder)
         if frames is None:
-            frames = self._folders[folder] = FrameFolder(folder)
+            frames = self._folders[folder] = FrameFolder.of_extract(folder) if folder.is_file() else FrameFolder(folder)
         shown = self.name(folder)
         if frames.problem:
             return drop("unreadable folder", "", f"{shown}: {frames.problem}", frames.mend)

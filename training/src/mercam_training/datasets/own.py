@@ -1,6 +1,7 @@
-"""Clips of your own: `clips.csv` at the root, one line per clip, and a folder of numbered pictures for each.
+"""Clips of your own: `clips.csv` at the root, one line per clip, and for each a folder of numbered pictures or a file
+that `mercam extract --out FILE.csv` has written.
 
-Columns: subject, clip, folder (below the root; default: the clip's name), onset, apex, offset (frame numbers of the file
+Columns: subject, clip, folder (folder or file below the root; default: the clip's name), onset, apex, offset (frame numbers of the file
 names; empty: the folder's first, midway, its last), fps, emotion, aus. Emotion "none" is for what is no micro-expression.
 """
 
@@ -27,7 +28,7 @@ def load(root: Path, corrections: Corrections) -> Inventory:
             raise DatasetError(f"{c.name(path)}, row {row.number}, column fps: {row.get('fps')!r}; write the frames per second, as in 60")
         place = root / (row.get("folder") or clip)
         c.add(
-            row, subject, clip, canonical(row.get("emotion")), place if clip and place.is_dir() else None, str(row.get("folder") or clip),
+            row, subject, clip, canonical(row.get("emotion")), place if clip and (place.is_dir() or place.suffix == ".csv" and place.is_file()) else None, str(row.get("folder") or clip),
             onset=row.get("onset"), apex=row.get("apex"), offset=row.get("offset"), aus=row.get("aus"), fps=fps, whole=True,
         )  # fmt: skip
     return c.inventory
