@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan, Report, RunError};
 use crate::sinks::SinkSpec;
+use crate::wire::Origin;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -60,7 +61,10 @@ pub fn run(args: &Args) -> Result<()> {
     let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
     let model = analyser.model();
     log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
-    let plan = Plan { source, analyser, sinks, limit: args.duration, config: config.pipeline.clone() };
+    let origin = Origin::new(config.device.as_ref());
+    let metrics = plan::open_metrics(&config)?;
+    let (limit, config) = (args.duration, config.pipeline.clone());
+    let plan = Plan { source, analyser, origin, sinks, limit, config, metrics };
     let report = pipeline::run(plan, &stop).map_err(run_error)?;
     summarise(&report);
     Ok(())
@@ -79,7 +83,11 @@ fn summarise(report: &Report) {
     let s = &report.status;
     log::info!("{} frames analysed, {} lost, {:.1} frames/s of source time at the end", s.frames, s.lost, s.rate);
     for sink in &report.sinks {
-        log::info!("{} events sent, {} failed, {} dropped: {}", sink.sent, sink.failed, sink.dropped, sink.name);
+        let waits = match sink.waiting {
+            0 => String::new(),
+            n => format!(", {n} wait for the next run"),
+        };
+        log::info!("{} events sent, {} failed, {} dropped{waits}: {}", sink.sent, sink.failed, sink.dropped, sink.name);
     }
     let seen = s.rejected.iter().filter(|(_, n)| *n > 0);
     let why: Vec<String> = seen.map(|(reason, n)| format!("{reason:?} {n}")).collect();

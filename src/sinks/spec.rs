@@ -2,6 +2,8 @@
 //!
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
+#[cfg(feature = "mqtt")]
+use super::MqttConfig;
 use super::{CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, UdpConfig};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,11 +34,24 @@ pub enum SinkSpec {
     Serial(SerialConfig),
     /// Events as datagrams.
     Udp(UdpConfig),
+    /// Events to a broker.
+    #[cfg(feature = "mqtt")]
+    Mqtt(MqttConfig),
 }
 
 impl SinkSpec {
     /// The kinds, as they are written.
-    pub const KINDS: &[&str] = &["log", "stdout", "human", "file", "csv", "serial", "udp"];
+    pub const KINDS: &[&str] = &[
+        "log",
+        "stdout",
+        "human",
+        "file",
+        "csv",
+        "serial",
+        "udp",
+        #[cfg(feature = "mqtt")]
+        "mqtt",
+    ];
 
     /// The kind with all its defaults.
     fn of_kind(kind: &str) -> Option<Self> {
@@ -48,6 +63,8 @@ impl SinkSpec {
             "csv" => Self::Csv(CsvConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
             "udp" => Self::Udp(UdpConfig::default()),
+            #[cfg(feature = "mqtt")]
+            "mqtt" => Self::Mqtt(MqttConfig::default()),
             _ => return None,
         })
     }
@@ -62,6 +79,8 @@ impl SinkSpec {
             Self::Csv(_) => "csv",
             Self::Serial(_) => "serial",
             Self::Udp(_) => "udp",
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => "mqtt",
         }
     }
 
@@ -70,6 +89,8 @@ impl SinkSpec {
         match self {
             Self::File(_) | Self::Csv(_) => Some(("path", "PATH")),
             Self::Udp(_) => Some(("address", "HOST:PORT")),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => Some(("address", "HOST")),
             Self::Serial(_) => Some(("device", "DEVICE")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
@@ -85,6 +106,8 @@ impl SinkSpec {
             Self::Csv(c) => c.validate(),
             Self::Serial(c) => c.validate(),
             Self::Udp(c) => c.validate(),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => c.validate(),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -103,6 +126,8 @@ impl SinkSpec {
             Self::Csv(c) => Box::new(c.build()?),
             Self::Serial(c) => Box::new(c.build()?),
             Self::Udp(c) => Box::new(c.build()?),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => Box::new(c.build()?),
         })
     }
 
@@ -189,7 +214,9 @@ fn typed(text: &str, like: &Value) -> Result<Value, String> {
 }
 
 fn unknown_kind(text: &str, kind: &str) -> SinkError {
-    let hint = if kind.starts_with("/dev/") {
+    let hint = if kind == "mqtt" {
+        "; this mercam was built without it: use the Debian package, or build with `--features mqtt`".to_owned()
+    } else if kind.starts_with("/dev/") {
         format!("; for a serial line write `serial:{kind}`")
     } else if kind.contains('/') || kind.contains('.') {
         format!("; for a file write `file:{kind}`")

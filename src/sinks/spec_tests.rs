@@ -110,11 +110,25 @@ fn the_reference_page_has_every_option_with_its_default() {
         let defaults = SinkSpec::of_kind(kind).unwrap();
         assert_eq!(defaults.kind(), kind);
         assert!(page.contains(&format!("| `{kind}")), "{kind}");
+        let rows = option_rows(page, kind);
         for (key, value) in defaults.table().unwrap() {
-            let row = page.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{key}`")));
+            let row = rows.iter().find(|l| l.contains(&format!("`{key}`")));
             let row = row.unwrap_or_else(|| panic!("{kind}: `{key}` is not in the page"));
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             assert!(row.contains(&value), "{kind}: `{key}` is {value} by default, the page says {row}");
         }
     }
+}
+
+/// The rows of a kind in the table of options: a row without a kind belongs to the one above it.
+fn option_rows<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
+    let options = page.split_once("## Options").unwrap().1;
+    let options = options.split_once("\n## ").map_or(options, |(first, _)| first);
+    let mut current = "";
+    let rows = options.lines().filter(|l| l.starts_with('|')).filter(|l| {
+        let first = l.split('|').nth(1).unwrap_or_default().trim();
+        current = if first.is_empty() { current } else { first };
+        current.contains(&format!("`{kind}`"))
+    });
+    rows.collect()
 }
