@@ -2,13 +2,15 @@
 //!
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
-use super::{FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig};
+use super::{
+    FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig, StreamKind,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `serial:DEVICE`, each with options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `serial:DEVICE`, `tcp:HOST:PORT`, `unix:PATH`, each with options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -27,10 +29,14 @@ pub enum SinkSpec {
     File(FileConfig),
     /// Events on a serial line.
     Serial(SerialConfig),
+    /// Events to a host over TCP, acknowledged.
+    Tcp(StreamConfig),
+    /// Events to a host over a Unix domain socket, acknowledged.
+    Unix(StreamConfig),
 }
 
 /// The kinds, as they are written.
-const KINDS: [&str; 5] = ["log", "stdout", "human", "file", "serial"];
+const KINDS: [&str; 7] = ["log", "stdout", "human", "file", "serial", "tcp", "unix"];
 
 impl SinkSpec {
     /// The kind with all its defaults.
@@ -41,6 +47,8 @@ impl SinkSpec {
             "human" => Self::Human(HumanConfig::default()),
             "file" => Self::File(FileConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
+            "tcp" => Self::Tcp(StreamConfig::default()),
+            "unix" => Self::Unix(StreamConfig::default()),
             _ => return None,
         })
     }
@@ -53,6 +61,8 @@ impl SinkSpec {
             Self::Human(_) => "human",
             Self::File(_) => "file",
             Self::Serial(_) => "serial",
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
         }
     }
 
@@ -61,6 +71,8 @@ impl SinkSpec {
         match self {
             Self::File(_) => Some(("path", "PATH")),
             Self::Serial(_) => Some(("device", "DEVICE")),
+            Self::Tcp(_) => Some(("address", "HOST:PORT")),
+            Self::Unix(_) => Some(("address", "PATH")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
     }
@@ -73,6 +85,8 @@ impl SinkSpec {
         match self {
             Self::File(c) => c.validate(),
             Self::Serial(c) => c.validate(),
+            Self::Tcp(c) => c.validate(StreamKind::Tcp),
+            Self::Unix(c) => c.validate(StreamKind::Unix),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -88,7 +102,9 @@ impl SinkSpec {
             Self::Stdout(c) => Box::new(c.build()?),
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
-            Self::Serial(c) => Box::new(c.build()?),
+            Self::Serial(c) => c.build()?,
+            Self::Tcp(c) => c.build(StreamKind::Tcp)?,
+            Self::Unix(c) => c.build(StreamKind::Unix)?,
         })
     }
 
