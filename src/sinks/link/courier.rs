@@ -65,6 +65,8 @@ pub struct Courier {
     order: u64,
     round_trip: Duration,
     silent_rounds: u32,
+    /// When the peer was last heard, or its silence last counted.
+    last_word: Option<Instant>,
     deframer: Deframer,
     out: Vec<u8>,
     written: usize,
@@ -83,6 +85,7 @@ impl Courier {
             order: 0,
             round_trip: Duration::ZERO,
             silent_rounds: 0,
+            last_word: None,
             deframer: Deframer::new(Format::Binary),
             out: Vec::new(),
             written: 0,
@@ -122,6 +125,7 @@ impl Courier {
         self.out.push(0);
         self.written = 0;
         self.silent_rounds = 0;
+        self.last_word = None;
         self.deframer = Deframer::new(Format::Binary);
     }
 
@@ -175,12 +179,17 @@ impl Courier {
             match message {
                 Message::Ack(ack) if ack.stream == self.spool.stream() => {
                     self.heard += 1;
+                    self.last_word = Some(now);
                     self.acknowledged(&ack, now);
                 }
                 Message::Ready => {
                     self.heard += 1;
+                    self.last_word = Some(now);
                     self.silent_rounds = 0;
-                    self.flights.iter_mut().filter(|f| !f.arrived).for_each(|f| f.sent = None);
+                    if self.conduct.lossy {
+                        // Nobody may have heard what was sent before.
+                        self.flights.iter_mut().filter(|f| !f.arrived).for_each(|f| f.sent = None);
+                    }
                 }
                 // Of another queue, or our own words coming back: nothing that is for us.
                 Message::Ack(_) | Message::Event(_) | Message::Record(_) => {}
@@ -255,7 +264,10 @@ impl Courier {
             f.sent = None;
             any = true;
         }
-        self.silent_rounds += u32::from(any);
+        if any && self.last_word.is_none_or(|at| now.saturating_duration_since(at) > patience) {
+            self.silent_rounds += 1;
+            self.last_word = Some(now);
+        }
         Ok(())
     }
 

@@ -136,7 +136,7 @@ proptest! {
 
     #[test]
     fn everything_arrives_once_and_in_order_whatever_the_line_does(
-        seed in 1u64.., damage in prop_oneof![Just(0u64), 20u64..400], events in 1u64..120,
+        seed in 1u64..1 << 40, damage in prop_oneof![Just(0u64), 20u64..400], events in 1u64..120,
     ) {
         let (mut courier, mut host, mut end) = (courier(1 << 20, true, 0), Host::new(), line(damage, seed));
         courier.connected();
