@@ -17,6 +17,7 @@ pub mod face;
 pub mod frame;
 pub mod geometry;
 pub mod health;
+pub mod host;
 pub mod image;
 pub mod landmarks;
 pub mod metrics;

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod devices;
 mod extract;
+mod host;
 mod models;
 mod output;
 mod plan;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
     Extract(extract::Args),
+    /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
+    Host(host::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
     /// List, verify, fetch or install the face networks
@@ -72,6 +75,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Host(args) => host::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Config(args) => config::run(&args),

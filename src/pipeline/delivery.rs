@@ -96,6 +96,11 @@ impl Delivery {
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
+        self.forward(envelope);
+    }
+
+    /// Sends an event of somebody else as it is to every sink.
+    pub fn forward(&self, envelope: Arc<Envelope>) {
         for lane in &self.lanes {
             if lane.outlet.send(Arc::clone(&envelope)).is_err() {
                 lane.gauges.failed.add(1);
@@ -163,7 +168,7 @@ impl Delivery {
 }
 
 fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
-    let mut complained = false;
+    let (mut complained, mut over_budget) = (false, false);
     loop {
         let wait = if gauges.closed.count() > 0 { None } else { sink.pump() };
         gauges.set_backlog(sink.backlog());
@@ -190,6 +195,12 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &G
                     log::info!("sink delivers again ({lost} events lost meanwhile): {}", sink.name());
                 }
                 gauges.sent.fetch_add(1, Relaxed);
+            }
+            Err(e @ SinkError::Budget { .. }) => {
+                gauges.failed.add(1);
+                if !std::mem::replace(&mut over_budget, true) {
+                    log::warn!("{e}; they are counted");
+                }
             }
             Err(SinkError::Closed(_)) => {
                 gauges.failed.add(1);

@@ -25,7 +25,7 @@ pub(super) fn certainty(d: &Detection) -> f32 {
 }
 
 /// One line about an event. Control characters never come through, whatever a name holds.
-pub(super) fn one_line(event: &Event) -> String {
+pub(crate) fn one_line(event: &Event) -> String {
     let text = match event {
         Event::Provisional(d) => detection(Stage::Provisional, d),
         Event::Confirmed(d) => detection(Stage::Confirmed, d),
@@ -53,7 +53,7 @@ pub(super) fn one_line(event: &Event) -> String {
 }
 
 /// The text without control characters.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -6,10 +6,12 @@
 //! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
 
 mod backoff;
+mod budget;
 mod csv;
 mod describe;
 mod file;
 mod human;
+mod link;
 mod log;
 #[cfg(feature = "mqtt")]
 mod mqtt;
@@ -17,6 +19,7 @@ mod rotate;
 mod serial;
 mod spec;
 mod stdout;
+mod stream;
 mod udp;
 
 pub use backoff::Backoff;
@@ -26,10 +29,13 @@ pub use human::{Colour, Human, HumanConfig, Truth};
 pub use log::{LogConfig, LogLevel, LogSink};
 #[cfg(feature = "mqtt")]
 pub use mqtt::{MqttConfig, MqttSink};
-pub use serial::{FlowControl, SerialConfig, SerialSink};
+pub use serial::{FlowControl, Line, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
+pub use stream::{Kind as StreamKind, PORT, StreamConfig};
 pub use udp::{UdpConfig, UdpFormat, UdpSink};
+
+pub(crate) use describe::{one_line, printable};
 
 use crate::wire::{EncodeError, Envelope, Origin};
 use std::io;
@@ -52,6 +58,14 @@ pub enum SinkError {
     /// The peer has gone for good and quietly (a closed pipe): stop without an error.
     #[error("{0}: the reader has gone")]
     Closed(String),
+    /// More events than the sink may send; this one is left out.
+    #[error("{sink}: more than `max_per_s` = {per_s} events per second, some are left out")]
+    Budget {
+        /// The sink's name.
+        sink: String,
+        /// The limit.
+        per_s: u32,
+    },
     /// This one event cannot be put on the wire; the sink itself is well.
     #[error("{sink}: event {seq} cannot be sent: {why}")]
     Event {

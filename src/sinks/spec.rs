@@ -4,14 +4,17 @@
 
 #[cfg(feature = "mqtt")]
 use super::MqttConfig;
-use super::{CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, UdpConfig};
+use super::{
+    CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig,
+    StreamKind, UdpConfig,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`, each with
-/// options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`,
+/// `tcp:HOST:PORT`, `unix:PATH`, `mqtt:HOST`, each with options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -37,6 +40,10 @@ pub enum SinkSpec {
     /// Events to a broker.
     #[cfg(feature = "mqtt")]
     Mqtt(MqttConfig),
+    /// Events to a host over TCP, acknowledged.
+    Tcp(StreamConfig),
+    /// Events to a host over a Unix domain socket, acknowledged.
+    Unix(StreamConfig),
 }
 
 impl SinkSpec {
@@ -49,6 +56,8 @@ impl SinkSpec {
         "csv",
         "serial",
         "udp",
+        "tcp",
+        "unix",
         #[cfg(feature = "mqtt")]
         "mqtt",
     ];
@@ -65,6 +74,8 @@ impl SinkSpec {
             "udp" => Self::Udp(UdpConfig::default()),
             #[cfg(feature = "mqtt")]
             "mqtt" => Self::Mqtt(MqttConfig::default()),
+            "tcp" => Self::Tcp(StreamConfig::default()),
+            "unix" => Self::Unix(StreamConfig::default()),
             _ => return None,
         })
     }
@@ -81,6 +92,8 @@ impl SinkSpec {
             Self::Udp(_) => "udp",
             #[cfg(feature = "mqtt")]
             Self::Mqtt(_) => "mqtt",
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
         }
     }
 
@@ -92,6 +105,8 @@ impl SinkSpec {
             #[cfg(feature = "mqtt")]
             Self::Mqtt(_) => Some(("address", "HOST")),
             Self::Serial(_) => Some(("device", "DEVICE")),
+            Self::Tcp(_) => Some(("address", "HOST:PORT")),
+            Self::Unix(_) => Some(("address", "PATH")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
     }
@@ -108,6 +123,8 @@ impl SinkSpec {
             Self::Udp(c) => c.validate(),
             #[cfg(feature = "mqtt")]
             Self::Mqtt(c) => c.validate(),
+            Self::Tcp(c) => c.validate(StreamKind::Tcp),
+            Self::Unix(c) => c.validate(StreamKind::Unix),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -124,10 +141,12 @@ impl SinkSpec {
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
             Self::Csv(c) => Box::new(c.build()?),
-            Self::Serial(c) => Box::new(c.build()?),
             Self::Udp(c) => Box::new(c.build()?),
             #[cfg(feature = "mqtt")]
             Self::Mqtt(c) => Box::new(c.build()?),
+            Self::Serial(c) => c.build()?,
+            Self::Tcp(c) => c.build(StreamKind::Tcp)?,
+            Self::Unix(c) => c.build(StreamKind::Unix)?,
         })
     }
 
