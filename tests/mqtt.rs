@@ -4,6 +4,8 @@
 
 #[path = "mqtt/broker.rs"]
 mod broker;
+#[path = "mqtt/fleet.rs"]
+mod fleet;
 #[path = "data/wire/sample.rs"]
 #[allow(dead_code)] // shared with other tests
 mod sample;

@@ -119,6 +119,10 @@ fn packet(out: &mut Vec<u8>, first: u8, parts: &[&[u8]]) {
 /// When the bytes are no MQTT.
 pub fn take(buffer: &mut Vec<u8>) -> Result<Option<Incoming>, Malformed> {
     let Some((&first, rest)) = buffer.split_first() else { return Ok(None) };
+    // Told by the first byte, before a length that means nothing is waited for.
+    if !matches!(first, 0x20 | 0x30..=0x40 | 0x50 | 0x62 | 0x70 | 0x90 | 0xb0 | 0xd0) {
+        return Err(Malformed("an unknown kind of packet"));
+    }
     let (mut length, mut digits) = (0usize, 0);
     loop {
         let Some(&digit) = rest.get(digits) else { return Ok(None) };
@@ -153,8 +157,7 @@ fn understand(first: u8, body: &[u8]) -> Result<Incoming, Malformed> {
         (0x40, &[high, low]) => Incoming::PubAck(u16::from_be_bytes([high, low])),
         (0xd0, &[]) => Incoming::PingResp,
         (0x20 | 0x40 | 0xd0, _) => return Err(Malformed("an answer of a wrong length")),
-        (_, _) if (3..=11).contains(&(first >> 4)) => Incoming::Other,
-        _ => return Err(Malformed("an unknown kind of packet")),
+        _ => Incoming::Other,
     })
 }
 
@@ -169,7 +172,7 @@ mod tests {
         let mut out = Vec::new();
         let user = Some(("u", Some(&b"pw"[..])));
         Connect { client_id: "k", keep_alive_s: 30, will: ("a/b", b"off"), user }.encode(&mut out);
-        let expected = b"\x10\x1d\x00\x04MQTT\x04\xee\x00\x1e\x00\x01k\x00\x03a/b\x00\x03off\x00\x01u\x00\x02pw";
+        let expected = b"\x10\x1e\x00\x04MQTT\x04\xee\x00\x1e\x00\x01k\x00\x03a/b\x00\x03off\x00\x01u\x00\x02pw";
         assert_eq!(out, expected);
         out.clear();
         Connect { client_id: "", keep_alive_s: 1, will: ("t", b""), user: None }.encode(&mut out);
