@@ -5,11 +5,14 @@ mod check;
 mod config;
 mod demo;
 mod devices;
+mod evaluate;
 mod extract;
 mod host;
 mod models;
 mod output;
+mod part;
 mod plan;
+mod record;
 mod run;
 
 use crate::error::Result;
@@ -46,6 +49,8 @@ pub struct Cli {
 enum Command {
     /// Watch a source and send detections to sinks, until it ends or Ctrl-C
     Run(run::Args),
+    /// Run, and keep the landmarks that were seen (no pixels), to be played again with `replay:`
+    Record(record::Args),
     /// See micro-expressions detected in a built-in moving face, with the true labels beside them
     Demo(demo::Args),
     /// List cameras, their modes, and which mode would be chosen and why
@@ -56,6 +61,8 @@ enum Command {
     Extract(extract::Args),
     /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
     Host(host::Args),
+    /// Score detections against truth: spotting, timing, recognition, false alarms
+    Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
     /// List, verify, fetch or install the face networks
@@ -71,11 +78,13 @@ enum Command {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Host(args) => host::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Config(args) => config::run(&args),

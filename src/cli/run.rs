@@ -2,7 +2,9 @@
 
 use super::plan::{self, ConfigArgs};
 use crate::capture::SourceSpec;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::pipeline::aside::{Aside, Recorder};
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan, Report, RunError};
 use crate::sinks::SinkSpec;
@@ -40,7 +42,7 @@ pub struct Args {
 
 impl Args {
     /// The configuration with the flags laid on top.
-    pub(super) fn resolve(&self) -> Result<crate::config::Config> {
+    pub(super) fn resolve(&self) -> Result<Config> {
         let mut config = self.config.resolve()?;
         if let Some(source) = &self.source {
             config.source = source.clone();
@@ -54,20 +56,38 @@ impl Args {
 
 /// Runs until the source ends or the stop is asked for.
 pub fn run(args: &Args) -> Result<()> {
-    let config = args.resolve()?;
-    let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let source = plan::open_source(&config.source)?;
-    let sinks = plan::open_sinks(&config.sinks)?;
-    let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
-    let model = analyser.model();
-    log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
-    let origin = Origin::new(config.device.as_ref());
-    let metrics = plan::open_metrics(&config)?;
-    let (limit, config) = (args.duration, config.pipeline.clone());
-    let plan = Plan { source, analyser, origin, sinks, limit, config, metrics };
-    let report = pipeline::run(plan, &stop).map_err(run_error)?;
-    summarise(&report);
-    Ok(())
+    Session::prepare(args.resolve()?, args, None)?.run().map(|_| ())
+}
+
+/// A run of which everything is built and nothing has begun.
+pub(super) struct Session {
+    plan: Plan,
+    stop: Shutdown,
+}
+
+impl Session {
+    /// Builds it.
+    pub(super) fn prepare(config: Config, args: &Args, recorder: Option<Recorder>) -> Result<Self> {
+        let stop = Shutdown::on_signals().map_err(Error::failure)?;
+        let source = plan::open_source(&config.source)?;
+        let sinks = plan::open_sinks(&config.sinks)?;
+        let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
+        let model = analyser.model();
+        log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
+        let origin = Origin::new(config.device.as_ref());
+        let metrics = plan::open_metrics(&config)?;
+        let aside = Aside { recorder, metrics, ..Aside::default() };
+        let plan =
+            Plan { source, analyser, origin, sinks, limit: args.duration, config: config.pipeline.clone(), aside };
+        Ok(Self { plan, stop })
+    }
+
+    /// Runs until the source ends or the stop is asked for.
+    pub(super) fn run(self) -> Result<Report> {
+        let report = pipeline::run(self.plan, &self.stop).map_err(run_error)?;
+        summarise(&report);
+        Ok(report)
+    }
 }
 
 /// A run's error with its exit code.

@@ -150,6 +150,16 @@ impl Analyser {
         Status { rate, faces, rejected, model, ..self.status.clone() }
     }
 
+    /// Frames that are missing so far, wherever they were lost.
+    pub fn lost(&self) -> u64 {
+        self.status.lost
+    }
+
+    /// Frames per second, measured over the last seconds of source time.
+    pub fn rate(&self) -> f32 {
+        self.rate.fps()
+    }
+
     /// How long each station took, per frame.
     pub fn times(&self) -> &StageTimes {
         &self.times

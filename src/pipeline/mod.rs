@@ -4,6 +4,7 @@
 //! has a thread and a channel of its own. A camera's channel keeps the latest frame; a file's makes the reader wait.
 
 pub mod analyser;
+pub mod aside;
 pub mod channel;
 pub mod delivery;
 pub mod presence;
@@ -16,11 +17,14 @@ use crate::capture::{CaptureError, Source};
 use crate::event::{Event, Status};
 use crate::frame::Frame;
 use crate::health::board::Board;
+use crate::health::vitals::Vitals;
 use crate::metrics::{Metrics, Snapshot, StageHistogram};
 use crate::sinks::Sink;
 use crate::time::Timestamp;
 use crate::wire::Origin;
-use analyser::{Analyser, AnalysisError};
+use analyser::Analyser;
+pub use analyser::AnalysisError;
+use aside::{Aside, Recorder};
 use channel::{Policy, bounded};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use delivery::{Delivery, SinkReport};
@@ -61,6 +65,9 @@ pub enum RunError {
     /// A network could not be run.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    /// The recording cannot be written.
+    #[error("the recording cannot be written, so the run ends: {0}")]
+    Recording(std::io::Error),
     /// The system gave no thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -83,8 +90,8 @@ pub struct Plan {
     pub limit: Option<Duration>,
     /// Queues and policies.
     pub config: PipelineConfig,
-    /// Where the state can be watched, if anywhere.
-    pub metrics: Option<Metrics>,
+    /// What goes on beside the line.
+    pub aside: Aside,
 }
 
 /// What a run did.
@@ -104,21 +111,23 @@ pub struct Report {
 /// # Errors
 /// See [`RunError`]. What had been detected before is delivered in any case.
 pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
-    let Plan { mut source, mut analyser, origin, sinks, limit, config, mut metrics } = plan;
+    let Plan { mut source, mut analyser, origin, sinks, limit, config, aside } = plan;
     let live = source.is_live();
     let (capacity, frame_policy) = if live { (1, Policy::DropOldest) } else { (config.frame_queue, Policy::Block) };
     let event_policy = if live { config.event_policy } else { Policy::Block };
     let (frames, inbox) = bounded("frames", capacity, frame_policy);
     let (give_back, spare) = crossbeam_channel::bounded(capacity + 2);
     let mut delivery = Delivery::start(sinks, origin, config.event_queue, event_policy)?;
-    let reader_stop = stop.clone();
+    let Aside { vitals, mut recorder, mut metrics } = aside;
+    let (reader_stop, reader_vitals) = (stop.clone(), vitals.clone());
     let reader = std::thread::Builder::new()
         .name("capture".into())
-        .spawn(move || reader::read(source.as_mut(), limit, &frames, &spare, &reader_stop))?;
+        .spawn(move || reader::read(source.as_mut(), limit, &frames, &spare, &reader_vitals, &reader_stop))?;
 
     let board = Board::default();
-    let beside = Beside { give_back, board: &board, status_interval_s: config.status_interval_s };
-    let analysed = analyse(&mut analyser, &inbox, &beside, &mut delivery, &mut metrics, stop);
+    let status_interval_s = config.status_interval_s;
+    let mut beside = Beside { give_back, board: &board, status_interval_s, vitals, recorder: recorder.as_mut() };
+    let analysed = analyse(&mut analyser, &inbox, &mut beside, &mut delivery, &mut metrics, stop);
     stop_reader(&inbox, stop, analysed.is_err() || delivery.abandoned());
     let read = reader.join().map_err(|_| RunError::Panic);
 
@@ -129,8 +138,10 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     events.into_iter().for_each(|e| send(e, &mut delivery, &mut metrics));
     tell(&mut metrics, &analyser, &delivery, true);
     let sinks = delivery.finish();
+    let recorded = recorder.as_mut().map_or(Ok(()), |r| r.finish());
     analysed?;
     finished?;
+    recorded?;
     Ok(Report { status, reader: read??, sinks })
 }
 
@@ -139,6 +150,8 @@ struct Beside<'a> {
     give_back: crossbeam_channel::Sender<Frame>,
     board: &'a Board,
     status_interval_s: f64,
+    vitals: Vitals,
+    recorder: Option<&'a mut Recorder>,
 }
 
 /// The state of everything, as it is sent.
@@ -158,11 +171,11 @@ fn state(analyser: &Analyser, delivery: &Delivery, board: &Board) -> Status {
 fn analyse(
     analyser: &mut Analyser,
     inbox: &Receiver<Frame>,
-    beside: &Beside<'_>,
+    beside: &mut Beside<'_>,
     delivery: &mut Delivery,
     metrics: &mut Option<Metrics>,
     stop: &Shutdown,
-) -> Result<(), AnalysisError> {
+) -> Result<(), RunError> {
     let mut events = Vec::with_capacity(32);
     let mut last_status: Option<Timestamp> = None;
     loop {
@@ -176,10 +189,15 @@ fn analyse(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         analyser.process(&frame, &mut events)?;
+        beside.vitals.analysed(analyser.lost(), analyser.faces().len(), analyser.rate());
+        if let Some(recorder) = &mut beside.recorder {
+            recorder.add(&frame, analyser.faces())?;
+        }
         let due = last_status.is_none_or(|at| frame.time.ms_since(at) >= beside.status_interval_s * 1e3);
         if due {
             last_status = Some(frame.time);
             let status = state(analyser, delivery, beside.board);
+            beside.vitals.dropped(status.dropped.iter().map(|(_, n)| n).sum());
             if status.frames > 1 {
                 events.push(Event::Status(status));
             }
