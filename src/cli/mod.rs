@@ -7,6 +7,7 @@ mod demo;
 mod devices;
 mod evaluate;
 mod extract;
+mod host;
 mod models;
 mod output;
 mod part;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Args),
     /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
     Extract(extract::Args),
+    /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
+    Host(host::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
     Evaluate(evaluate::Args),
     /// Time every station of the line on a source
@@ -80,6 +83,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Host(args) => host::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),

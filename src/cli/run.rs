@@ -75,7 +75,8 @@ impl Session {
         let model = analyser.model();
         log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
         let origin = Origin::new(config.device.as_ref());
-        let aside = Aside { recorder, ..Aside::default() };
+        let metrics = plan::open_metrics(&config)?;
+        let aside = Aside { recorder, metrics, ..Aside::default() };
         let plan =
             Plan { source, analyser, origin, sinks, limit: args.duration, config: config.pipeline.clone(), aside };
         Ok(Self { plan, stop })

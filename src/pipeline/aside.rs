@@ -4,6 +4,7 @@ use super::RunError;
 use crate::capture::LandmarkWriter;
 use crate::frame::{Face, Frame};
 use crate::health::vitals::Vitals;
+use crate::metrics::Metrics;
 use crate::time::Timestamp;
 use std::io::Write;
 
@@ -17,6 +18,8 @@ pub struct Aside {
     pub vitals: Vitals,
     /// Where the landmarks of each analysed frame are written.
     pub recorder: Option<Recorder>,
+    /// Where the state can be watched.
+    pub metrics: Option<Metrics>,
 }
 
 /// Writes the landmarks of each analysed frame, so that a replay gives the same detections.

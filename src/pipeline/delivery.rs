@@ -3,10 +3,11 @@
 use super::channel::{Drops, Outlet, Policy, bounded};
 use crate::clock::Stopwatch;
 use crate::event::Event;
+use crate::metrics::Sample;
 use crate::sinks::{Backlog, Sink, SinkError};
 use crate::wire::{Envelope, Origin};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ struct Gauges {
     failed: Drops,
     closed: Drops,
     backlog: Arc<Mutex<Backlog>>,
+    troubled: Arc<AtomicBool>,
 }
 
 impl Gauges {
@@ -74,7 +76,8 @@ impl Delivery {
     /// When the system gives no thread.
     pub fn start(sinks: Vec<Box<dyn Sink>>, origin: Origin, capacity: usize, policy: Policy) -> std::io::Result<Self> {
         let mut lanes = Vec::with_capacity(sinks.len());
-        for sink in sinks {
+        for mut sink in sinks {
+            sink.introduce(&origin);
             let (outlet, receiver) = bounded(sink.name(), capacity, policy);
             let gauges = Gauges::default();
             let shown = gauges.clone();
@@ -93,6 +96,11 @@ impl Delivery {
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
+        self.forward(envelope);
+    }
+
+    /// Sends an event of somebody else as it is to every sink.
+    pub fn forward(&self, envelope: Arc<Envelope>) {
         for lane in &self.lanes {
             if lane.outlet.send(Arc::clone(&envelope)).is_err() {
                 lane.gauges.failed.add(1);
@@ -110,6 +118,24 @@ impl Delivery {
     pub fn waiting(&self) -> Vec<(String, u64)> {
         let waits = |l: &Lane| (l.outlet.name().to_string(), l.outlet.len() as u64 + l.gauges.backlog().waiting);
         self.lanes.iter().map(waits).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// The state of every sink, for metrics.
+    pub fn samples(&self) -> Vec<Sample> {
+        let sample = |l: &Lane| {
+            let (g, backlog) = (&l.gauges, l.gauges.backlog());
+            Sample {
+                sink: l.outlet.name().to_string(),
+                sent: g.sent.load(Relaxed),
+                failed: g.failed.count(),
+                given_up: backlog.given_up,
+                dropped: l.outlet.drops().count(),
+                queued: l.outlet.len() as u64,
+                spooled: backlog.waiting,
+                up: !g.troubled.load(Relaxed) && g.closed.count() == 0,
+            }
+        };
+        self.lanes.iter().map(sample).collect()
     }
 
     /// Whether every sink's reader has gone, so that going on would be work for nobody.
@@ -142,10 +168,11 @@ impl Delivery {
 }
 
 fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
-    let mut complained = false;
+    let (mut complained, mut over_budget) = (false, false);
     loop {
         let wait = if gauges.closed.count() > 0 { None } else { sink.pump() };
         gauges.set_backlog(sink.backlog());
+        gauges.troubled.store(sink.trouble().is_some(), Relaxed);
         let event = match wait {
             None => match events.recv() {
                 Ok(event) => event,
@@ -168,6 +195,12 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &G
                     log::info!("sink delivers again ({lost} events lost meanwhile): {}", sink.name());
                 }
                 gauges.sent.fetch_add(1, Relaxed);
+            }
+            Err(e @ SinkError::Budget { .. }) => {
+                gauges.failed.add(1);
+                if !std::mem::replace(&mut over_budget, true) {
+                    log::warn!("{e}; they are counted");
+                }
             }
             Err(SinkError::Closed(_)) => {
                 gauges.failed.add(1);
