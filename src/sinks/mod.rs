@@ -21,7 +21,7 @@ pub use backoff::Backoff;
 pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
-pub use log::{LogConfig, LogLevel, LogSink};
+pub use log::{LogConfig, LogLevel, LogSink, TARGET as EVENT_TARGET};
 pub use serial::{FlowControl, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
