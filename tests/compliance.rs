@@ -16,7 +16,7 @@ use mercam::health::memory::resident_kib;
 use mercam::pipeline::channel::Policy;
 use mercam::pipeline::delivery::{Delivery, SinkReport};
 use mercam::sinks::{Sink, SinkError, SinkSpec};
-use mercam::wire::Envelope;
+use mercam::wire::{Envelope, Origin};
 use peers::{Nature, every, until};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ fn no_kind_is_left_out() {
 fn the_order_is_kept_and_the_end_writes_out_what_waits() {
     let _alone = alone();
     for (kind, mut peer) in every() {
-        let mut delivery = Delivery::start(vec![peer.sink()], 16, Policy::Block).unwrap();
+        let mut delivery = Delivery::start(vec![peer.sink()], Origin::new(None), 16, Policy::Block).unwrap();
         for id in 0..200 {
             delivery.send(event(id));
             if (id as usize + 1).is_multiple_of(peer.must_be_read_every()) {
@@ -119,7 +119,7 @@ fn a_peer_that_takes_nothing_holds_up_neither_the_line_nor_another_sink() {
         if peer.nature() != Nature::Final {
             peer.go();
         }
-        let mut delivery = Delivery::start(sinks, 8, Policy::DropOldest).unwrap();
+        let mut delivery = Delivery::start(sinks, Origin::new(None), 8, Policy::DropOldest).unwrap();
         for id in 0..EVENTS {
             delivery.send(event(id));
             // The other sink gets each one at once.

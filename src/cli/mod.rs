@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod devices;
 mod doctor;
+mod evaluate;
 mod extract;
 mod man;
 mod models;
@@ -62,6 +63,8 @@ enum Command {
     Check(check::Args),
     /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
     Extract(extract::Args),
+    /// Score detections against truth: spotting, timing, recognition, false alarms
+    Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
     /// List, verify, fetch or install the face networks
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Man(args) => man::man(&args),

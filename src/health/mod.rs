@@ -1,6 +1,7 @@
-//! What the process says about itself: its log, its memory, its pulse and the state of its board.
+//! What the process says about itself: its board, its processor, its log, its memory and its pulse; and who watches over it.
 
 pub mod board;
+pub mod cpu;
 pub mod governor;
 pub mod logger;
 pub mod memory;

@@ -10,7 +10,8 @@ use std::path::Path;
 
 /// Looks at what a configuration asks for.
 pub fn look(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![networks(config, &Store::default()), model(config)];
+    let processor = Finding::good("processor", crate::health::cpu::prepare().to_string());
+    let mut findings = vec![processor, networks(config, &Store::default()), model(config)];
     findings.extend(config.sinks.iter().filter_map(sink));
     findings
 }
