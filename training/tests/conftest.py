@@ -1,18 +1,17 @@
 """Small, fixed settings: the whole suite runs in about two minutes on one core."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from tables import small_table
 
 from mercam_training.crossval import EvaluateConfig
 from mercam_training.face import identities
 from mercam_training.finetune import FinetuneConfig
 from mercam_training.fit import FitConfig
 from mercam_training.model import DeReGrl
-from mercam_training.moves import Moves, from_samples
-from mercam_training.synth import SynthConfig, generate
+from mercam_training.moves import Moves
+from mercam_training.synth import generate
 from mercam_training.train import DataConfig, Recipe, train
 
 torch.set_num_threads(1)
@@ -37,19 +36,6 @@ def tiny() -> Recipe:
 @pytest.fixture(scope="session")
 def net(tiny) -> DeReGrl:
     return train(tiny, log=None)[0]
-
-
-def small_table(subjects: int = 4, rows: int = 12, seed: int = 3, databases: tuple[str, ...] = ("SMIC", "CASME II", "SAMM")) -> Moves:
-    """A table of three databases with few subjects."""
-    parts = []
-    for k, d in enumerate(databases):
-        crowd = identities(subjects, np.random.default_rng([seed, k]))
-        s = generate(rows, crowd, np.random.default_rng([seed, k, 1]), SynthConfig(none_share=0.0))
-        s = replace(s, subject=np.arange(rows) % subjects)
-        parts.append(from_samples(s, d, ("negative", "positive", "surprise")))
-    from mercam_training.moves import join
-
-    return join(parts)
 
 
 @pytest.fixture(scope="session")

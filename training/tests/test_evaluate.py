@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tables import small_table
 
-from mercam_training import baseline, compare, crossval, finetune, protocols
+from mercam_training import baseline, compare, crossval, finetune
 from mercam_training.crossval import MAIN, Job, make_plan
 from mercam_training.finetune import FinetuneConfig, Frozen, learn
 from mercam_training.metrics import calibration_error, confusion, reliability, scores, subject_bootstrap, unit_scores
@@ -16,8 +17,6 @@ from mercam_training.model import ModelConfig
 from mercam_training.moves import join
 from mercam_training.protocols import database_key, tasks, three_class, validation_subjects
 from mercam_training.shifted import DATABASES, shifted
-
-from .conftest import small_table
 
 
 def small(recipe):

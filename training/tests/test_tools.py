@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tables import small_table
 
 from mercam_training import cli, manifest, parity, settings
 from mercam_training.card import BEGIN, END, write
@@ -110,8 +111,6 @@ def test_all_steps_in_a_row_make_a_folder_that_agrees_with_its_manifest(tmp_path
 
 
 def save(path: Path) -> Path:
-    from .conftest import small_table
-
     save_table(path, to_table(small_table(), description="test"))
     return path
 

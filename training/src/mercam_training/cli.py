@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from . import steps
+from .prepare import add_prepare_parser
 from .protocols import PROTOCOLS
 
 ABOUT = """\
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         _common(s, *groups)
         return s
 
+    add_prepare_parser(sub)
     s = add("synth", steps.synth, "write synthetic movements as a movement table", "count", more="""\
 Invented faces, action units with the shares, sides and strengths of real micro-expressions, head turns, tracker noise,
 blinks, speech. No picture and no landmark of a person is in it.
