@@ -9,6 +9,7 @@ pub use layers::{ConfigError, Layers};
 use crate::capture::SourceSpec;
 use crate::dere_grl::DereGrlConfig;
 use crate::face::config::FaceConfig;
+use crate::health::governor::HealthConfig;
 use crate::health::logger::LogLevel;
 use crate::metrics::MetricsConfig;
 use crate::pipeline::PipelineConfig;
@@ -34,6 +35,8 @@ pub struct Config {
     pub log: LogLevel,
     /// Threads and queues.
     pub pipeline: PipelineConfig,
+    /// What is done about heat.
+    pub health: HealthConfig,
     /// Detection and tracking of faces.
     pub face: FaceConfig,
     /// Registration, the neutral baseline, and spotting of onset, apex and offset.
@@ -54,6 +57,7 @@ impl Default for Config {
             source: SourceSpec::default(),
             log: LogLevel::Info,
             pipeline: PipelineConfig::default(),
+            health: HealthConfig::default(),
             face: FaceConfig::default(),
             analysis: AnalysisConfig::default(),
             dere_grl: DereGrlConfig::default(),

@@ -1,18 +1,23 @@
-//! What goes on beside the line: counters for whoever watches over it, and a recording of what it saw.
+//! What goes on beside the line: counters for whoever watches over it, a recording of what it saw, and changes of its
+//! settings.
 
 use super::RunError;
+use super::analyser::Analyser;
+use super::delivery::Delivery;
 use crate::capture::LandmarkWriter;
 use crate::frame::{Face, Frame};
 use crate::health::vitals::Vitals;
 use crate::metrics::Metrics;
+use crate::sinks::Sink;
+use crate::spotting::SpottingConfig;
 use crate::time::Timestamp;
+use crossbeam_channel::Receiver;
 use std::io::Write;
 
 /// How much source time of a recording may be lost when the power fails.
 const FLUSH_MS: f64 = 1000.0;
 
 /// Beside the line; the default is nothing.
-#[derive(Default)]
 pub struct Aside {
     /// Counters, to be read elsewhere.
     pub vitals: Vitals,
@@ -20,6 +25,38 @@ pub struct Aside {
     pub recorder: Option<Recorder>,
     /// Where the state can be watched.
     pub metrics: Option<Metrics>,
+    /// Changes to be put in force while the line runs.
+    pub changes: Receiver<Change>,
+}
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self { vitals: Vitals::default(), recorder: None, metrics: None, changes: crossbeam_channel::never() }
+    }
+}
+
+/// New settings for a line that runs. Everything in it has been checked and opened already.
+pub struct Change {
+    /// Thresholds of spotting.
+    pub spotting: SpottingConfig,
+    /// Probability of the class none above which a movement is rejected.
+    pub reject_none_above: f32,
+    /// Which of the present sinks stay, in their order.
+    pub keep: Vec<bool>,
+    /// Sinks that join them.
+    pub sinks: Vec<Box<dyn Sink>>,
+}
+
+impl Change {
+    /// Puts it in force between two frames.
+    pub(super) fn apply(self, analyser: &mut Analyser, delivery: &mut Delivery) {
+        if let Err(e) = analyser.configure(self.spotting, self.reject_none_above) {
+            log::error!("the thresholds stay as they were: {e}");
+        }
+        if let Err(e) = delivery.replace(&self.keep, self.sinks) {
+            log::error!("a new sink gets no thread: {e}");
+        }
+    }
 }
 
 /// Writes the landmarks of each analysed frame, so that a replay gives the same detections.

@@ -11,6 +11,7 @@ pub mod presence;
 pub mod rate;
 pub mod reader;
 pub mod shutdown;
+pub mod thinner;
 pub mod timings;
 
 use crate::capture::{CaptureError, Source};
@@ -24,7 +25,7 @@ use crate::time::Timestamp;
 use crate::wire::Origin;
 use analyser::Analyser;
 pub use analyser::AnalysisError;
-use aside::{Aside, Recorder};
+use aside::{Aside, Change, Recorder};
 use channel::{Policy, bounded};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use delivery::{Delivery, SinkReport};
@@ -118,7 +119,7 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     let (frames, inbox) = bounded("frames", capacity, frame_policy);
     let (give_back, spare) = crossbeam_channel::bounded(capacity + 2);
     let mut delivery = Delivery::start(sinks, origin, config.event_queue, event_policy)?;
-    let Aside { vitals, mut recorder, mut metrics } = aside;
+    let Aside { vitals, mut recorder, mut metrics, changes } = aside;
     let (reader_stop, reader_vitals) = (stop.clone(), vitals.clone());
     let reader = std::thread::Builder::new()
         .name("capture".into())
@@ -126,7 +127,8 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
 
     let board = Board::default();
     let status_interval_s = config.status_interval_s;
-    let mut beside = Beside { give_back, board: &board, status_interval_s, vitals, recorder: recorder.as_mut() };
+    let mut beside =
+        Beside { give_back, board: &board, status_interval_s, vitals, recorder: recorder.as_mut(), changes };
     let analysed = analyse(&mut analyser, &inbox, &mut beside, &mut delivery, &mut metrics, stop);
     stop_reader(&inbox, stop, analysed.is_err() || delivery.abandoned());
     let read = reader.join().map_err(|_| RunError::Panic);
@@ -152,6 +154,7 @@ struct Beside<'a> {
     status_interval_s: f64,
     vitals: Vitals,
     recorder: Option<&'a mut Recorder>,
+    changes: Receiver<Change>,
 }
 
 /// The state of everything, as it is sent.
@@ -179,6 +182,9 @@ fn analyse(
     let mut events = Vec::with_capacity(32);
     let mut last_status: Option<Timestamp> = None;
     loop {
+        if let Ok(change) = beside.changes.try_recv() {
+            change.apply(analyser, delivery);
+        }
         let frame = match inbox.recv_timeout(Duration::from_millis(100)) {
             Ok(frame) => frame,
             Err(RecvTimeoutError::Timeout) if stop.requested() => return Ok(()),

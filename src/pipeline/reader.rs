@@ -4,6 +4,7 @@
 
 use super::channel::Outlet;
 use super::shutdown::Shutdown;
+use super::thinner::Thinner;
 use crate::capture::{CaptureError, Source, Step, blank_frame};
 use crate::clock::Stopwatch;
 use crate::frame::Frame;
@@ -43,8 +44,11 @@ pub fn read(
     let mut first: Option<Timestamp> = None;
     let mut watch = StallWatch::new();
     let mut frame = blank_frame();
+    let mut thinner = Thinner::default();
     while !stop.requested() {
-        match source.next(&mut frame, POLL)? {
+        let step = source.next(&mut frame, POLL)?;
+        vitals.attempts(source.attempts());
+        match step {
             Step::Frame => {
                 if let Some(silent) = watch.saw(frame.time) {
                     log::info!("frames come again after {:.1} s: {}", silent.as_secs_f64(), source.name());
@@ -55,6 +59,9 @@ pub fn read(
                 }
                 report.frames += 1;
                 vitals.captured();
+                if source.is_live() && !thinner.passes(&mut frame, vitals.left_out()) {
+                    continue;
+                }
                 let next = spare.try_recv().unwrap_or_else(|_| blank_frame());
                 match frames.send(std::mem::replace(&mut frame, next)) {
                     Ok(Some(evicted)) => frame = evicted,

@@ -27,7 +27,7 @@ pub use backoff::Backoff;
 pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
-pub use log::{LogConfig, LogLevel, LogSink};
+pub use log::{LogConfig, LogLevel, LogSink, TARGET as EVENT_TARGET};
 #[cfg(feature = "mqtt")]
 pub use mqtt::{MqttConfig, MqttSink};
 pub use serial::{FlowControl, Line, SerialConfig, SerialSink};

@@ -96,6 +96,9 @@ def test_a_value_that_is_no_number_is_named_by_row_and_landmark(tmp_path):
         ({"mirror": [0]}, "mirror"),
         ({"mirror_sign": [1, 1]}, "mirror_sign"),
         ({"kind": ["place", "x", "y"]}, "kind"),
+        ({"kind": [1, [2], "x"]}, "list of words"),
+        ({"mirror": [0, "1"]}, "list of whole numbers"),
+        ({"components": {"a": 3}}, "object of lists"),
         ({"components": {"a": [0, 51]}}, "51, which is no node"),
         ({"components": {"a": [0], "b": [0]}}, "'a' and 'b'"),
     ],
@@ -172,3 +175,22 @@ def table_page():
     from pathlib import Path
 
     return Path(__file__).parents[2] / "docs" / "reference" / "movement-table.md"
+
+
+def test_a_damaged_file_is_refused_and_nothing_else_happens(tmp_path):
+    """Bytes changed, cut off and swapped at random: either it still reads, or it says which file is wrong."""
+    path, rng = tmp_path / "t.npz", np.random.default_rng(7)
+    save_table(path, mine())
+    whole = path.read_bytes()
+    refused = 0
+    for k in range(300):
+        b = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            b[rng.integers(len(b))] = rng.integers(256)
+        path.write_bytes(bytes(b[: rng.integers(len(b))]) if k % 5 == 0 else bytes(b))
+        try:
+            load_table(path)
+        except TableError as e:
+            assert "t.npz" in str(e)
+            refused += 1
+    assert refused > 100
