@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod dere_grl;
 pub mod error;
+pub mod evaluate;
 pub mod event;
 pub mod face;
 pub mod frame;

@@ -52,12 +52,26 @@ fn the_exit_codes_are_those_of_the_table() {
 
 #[test]
 fn every_command_teaches() {
-    for command in ["run", "demo", "devices", "check", "extract", "host", "bench", "models", "config"] {
+    for command in ["run", "demo", "devices", "check", "extract", "evaluate", "host", "bench", "models", "config"] {
         let out = run(&[command, "--help"]);
         assert_eq!(out.status.code(), Some(0), "{command}");
         assert!(text(&out.stdout).contains("Usage:"), "{command}");
     }
     assert!(text(&run(&["--help"]).stdout).contains("69  a device, file or model"));
+}
+
+#[test]
+fn the_bench_reports_every_station_that_worked() {
+    let source = "synthetic:?render=landmarks&pace=fast&duration=10";
+    let out = run(&["bench", "--source", source, "--json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let stations: Vec<_> = report["stations"].as_array().unwrap().iter().map(|s| s["station"].as_str()).collect();
+    assert_eq!(stations, ["source", "face", "spotting", "dere_grl", "frame"].map(Some));
+    assert!(report["frames_with_face"].as_u64().unwrap() > 900, "{report}");
+    assert!(report["fps"].as_f64().unwrap() > 0.0);
+    let table = text(&run(&["bench", "--source", source, "--frames", "200"]).stdout);
+    assert!(table.contains("analysis of a frame, all") && table.contains("200 frames"), "{table}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod demo;
 mod devices;
+mod evaluate;
 mod extract;
 mod host;
 mod models;
@@ -56,6 +57,8 @@ enum Command {
     Extract(extract::Args),
     /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
     Host(host::Args),
+    /// Score detections against truth: spotting, timing, recognition, false alarms
+    Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
     /// List, verify, fetch or install the face networks
@@ -76,6 +79,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Host(args) => host::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Config(args) => config::run(&args),

@@ -6,6 +6,7 @@ use crate::dere_grl::Recogniser;
 use crate::error::{Error, Result};
 use crate::face::models::Store;
 use crate::face::stage::FaceStage;
+use crate::health::cpu;
 use crate::health::logger::{self, LogLevel};
 use crate::pipeline::analyser::Analyser;
 use crate::sinks::{Sink, SinkError, SinkSpec};
@@ -83,6 +84,7 @@ pub fn open_sinks(specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink>>> {
 
 /// Builds the stations between source and sinks; with the face networks only when pictures will come.
 pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Analyser> {
+    cpu::prepare();
     let face = if pictures { Some(build_face(config)?) } else { None };
     let analysis = config.analysis.build().map_err(Error::config)?;
     let recogniser = Recogniser::load(&config.dere_grl).map_err(Error::unavailable)?;
@@ -91,6 +93,7 @@ pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Ana
 
 /// Builds the face stage, fetching the networks when they are missing.
 pub fn build_face(config: &Config) -> Result<FaceStage> {
+    cpu::prepare();
     super::models::ensure(&config.face.networks())?;
     config.face.build(&Store::default()).map_err(Error::unavailable)
 }

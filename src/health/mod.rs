@@ -1,5 +1,6 @@
-//! What the process says about itself: its log and its memory.
+//! What the process says about itself: its board, its processor, its log and its memory.
 
 pub mod board;
+pub mod cpu;
 pub mod logger;
 pub mod memory;

@@ -7,17 +7,21 @@
 
 mod backoff;
 mod budget;
+mod csv;
 mod describe;
 mod file;
 mod human;
 mod link;
 mod log;
+mod rotate;
 mod serial;
 mod spec;
 mod stdout;
 mod stream;
+mod udp;
 
 pub use backoff::Backoff;
+pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
 pub use log::{LogConfig, LogLevel, LogSink};
@@ -25,6 +29,7 @@ pub use serial::{FlowControl, Line, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
 pub use stream::{Kind as StreamKind, PORT, StreamConfig};
+pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
 pub(crate) use describe::{one_line, printable};
 

@@ -3,14 +3,16 @@
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
 use super::{
-    FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig, StreamKind,
+    CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig,
+    StreamKind, UdpConfig,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `serial:DEVICE`, `tcp:HOST:PORT`, `unix:PATH`, each with options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `tcp:HOST:PORT`, `unix:PATH`,
+/// `udp:HOST:PORT`, each with options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -27,18 +29,22 @@ pub enum SinkSpec {
     Human(HumanConfig),
     /// JSON lines in a file.
     File(FileConfig),
+    /// Rows of a table in a file.
+    Csv(CsvConfig),
     /// Events on a serial line.
     Serial(SerialConfig),
     /// Events to a host over TCP, acknowledged.
     Tcp(StreamConfig),
     /// Events to a host over a Unix domain socket, acknowledged.
     Unix(StreamConfig),
+    /// Events as datagrams.
+    Udp(UdpConfig),
 }
 
-/// The kinds, as they are written.
-const KINDS: [&str; 7] = ["log", "stdout", "human", "file", "serial", "tcp", "unix"];
-
 impl SinkSpec {
+    /// The kinds, as they are written.
+    pub const KINDS: &[&str] = &["log", "stdout", "human", "file", "csv", "serial", "tcp", "unix", "udp"];
+
     /// The kind with all its defaults.
     fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
@@ -46,9 +52,11 @@ impl SinkSpec {
             "stdout" => Self::Stdout(StdoutConfig::default()),
             "human" => Self::Human(HumanConfig::default()),
             "file" => Self::File(FileConfig::default()),
+            "csv" => Self::Csv(CsvConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
             "tcp" => Self::Tcp(StreamConfig::default()),
             "unix" => Self::Unix(StreamConfig::default()),
+            "udp" => Self::Udp(UdpConfig::default()),
             _ => return None,
         })
     }
@@ -60,16 +68,19 @@ impl SinkSpec {
             Self::Stdout(_) => "stdout",
             Self::Human(_) => "human",
             Self::File(_) => "file",
+            Self::Csv(_) => "csv",
             Self::Serial(_) => "serial",
             Self::Tcp(_) => "tcp",
             Self::Unix(_) => "unix",
+            Self::Udp(_) => "udp",
         }
     }
 
     /// The key that the part behind the colon belongs to, and what it is, for messages.
     const fn target(&self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::File(_) => Some(("path", "PATH")),
+            Self::File(_) | Self::Csv(_) => Some(("path", "PATH")),
+            Self::Udp(_) => Some(("address", "HOST:PORT")),
             Self::Serial(_) => Some(("device", "DEVICE")),
             Self::Tcp(_) => Some(("address", "HOST:PORT")),
             Self::Unix(_) => Some(("address", "PATH")),
@@ -84,9 +95,11 @@ impl SinkSpec {
     pub fn validate(&self) -> Result<(), SinkError> {
         match self {
             Self::File(c) => c.validate(),
+            Self::Csv(c) => c.validate(),
             Self::Serial(c) => c.validate(),
             Self::Tcp(c) => c.validate(StreamKind::Tcp),
             Self::Unix(c) => c.validate(StreamKind::Unix),
+            Self::Udp(c) => c.validate(),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -102,9 +115,11 @@ impl SinkSpec {
             Self::Stdout(c) => Box::new(c.build()?),
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
+            Self::Csv(c) => Box::new(c.build()?),
             Self::Serial(c) => c.build()?,
             Self::Tcp(c) => c.build(StreamKind::Tcp)?,
             Self::Unix(c) => c.build(StreamKind::Unix)?,
+            Self::Udp(c) => Box::new(c.build()?),
         })
     }
 
@@ -196,7 +211,7 @@ fn unknown_kind(text: &str, kind: &str) -> SinkError {
     } else if kind.contains('/') || kind.contains('.') {
         format!("; for a file write `file:{kind}`")
     } else {
-        suggest(kind, &KINDS)
+        suggest(kind, SinkSpec::KINDS)
     };
     SinkError::Spec(format!("sink `{text}`: unknown kind `{kind}`{hint}"))
 }

@@ -1,7 +1,16 @@
 //! Every number on the wire is finite: checked before it leaves and after it arrives.
 
+use super::EncodeError;
 use crate::event::{Detection, Event};
 use crate::geometry::Rect;
+
+/// Whether an event may be put on the wire, for sinks with a form of their own.
+///
+/// # Errors
+/// When a number is not finite.
+pub fn check(event: &Event) -> Result<(), EncodeError> {
+    first_not_finite(event).map_or(Ok(()), |name| Err(EncodeError::NotFinite(name)))
+}
 
 /// The name of the first number that is NaN or infinite.
 pub(super) fn first_not_finite(event: &Event) -> Option<&'static str> {

@@ -14,6 +14,7 @@ mod origin;
 mod text;
 
 pub use deframe::{Counts, Deframer};
+pub use finite::check;
 pub use message::{Ack, Message, Record, decode_body, encode_body, encode_record};
 pub use origin::{BadName, DeviceName, Origin, RunId};
 
