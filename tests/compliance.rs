@@ -193,7 +193,7 @@ fn what_is_taken_while_a_keeping_peer_is_away_arrives_once_when_it_is_back() {
         }
         let mut sink = peer.sink();
         let origin = Origin::new(None);
-        let mut send = |sink: &mut Box<dyn Sink>, id| {
+        let send = |sink: &mut Box<dyn Sink>, id| {
             let taken = sink.send(&Envelope::from_origin(&origin, id, event(id)));
             taken.unwrap_or_else(|e| panic!("{kind}: {e}"));
         };
