@@ -21,6 +21,7 @@ pub mod health;
 pub mod host;
 pub mod image;
 pub mod landmarks;
+pub mod metrics;
 pub mod movement;
 pub mod pipeline;
 pub mod sinks;

@@ -19,23 +19,6 @@ pub(super) const fn reason(r: Rejection) -> &'static str {
     }
 }
 
-/// A rejection as it is written on the wire.
-pub(super) const fn reason_name(r: Rejection) -> &'static str {
-    match r {
-        Rejection::Blink => "blink",
-        Rejection::Macro => "macro",
-        Rejection::TooShort => "too_short",
-        Rejection::Talking => "talking",
-        Rejection::HeadMotion => "head_motion",
-        Rejection::Lighting => "lighting",
-        Rejection::Occlusion => "occlusion",
-        Rejection::LostTrack => "lost_track",
-        Rejection::RateTooLow => "rate_too_low",
-        Rejection::Gap => "gap",
-        Rejection::Model => "model",
-    }
-}
-
 /// Probability of the class that the detection names, 0 when it has none.
 pub(super) fn certainty(d: &Detection) -> f32 {
     d.probabilities.iter().find(|(c, _)| *c == d.class).map_or(0.0, |(_, p)| *p)
@@ -105,7 +88,7 @@ mod tests {
     #[test]
     fn a_reason_has_one_name_everywhere() {
         for r in Rejection::ALL {
-            assert_eq!(serde_json::to_value(r).unwrap(), reason_name(r));
+            assert_eq!(serde_json::to_value(r).unwrap(), r.name());
         }
     }
 }

@@ -13,6 +13,8 @@ mod file;
 mod human;
 mod link;
 mod log;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod rotate;
 mod serial;
 mod spec;
@@ -24,7 +26,9 @@ pub use backoff::Backoff;
 pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
-pub use log::{LogConfig, LogLevel, LogSink};
+pub use log::{LogConfig, LogLevel, LogSink, TARGET as EVENT_TARGET};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{MqttConfig, MqttSink};
 pub use serial::{FlowControl, Line, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
@@ -33,7 +37,7 @@ pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
 pub(crate) use describe::{one_line, printable};
 
-use crate::wire::{EncodeError, Envelope};
+use crate::wire::{EncodeError, Envelope, Origin};
 use std::io;
 use std::time::Duration;
 
@@ -107,6 +111,9 @@ pub struct Backlog {
 pub trait Sink: Send {
     /// For messages and counters.
     fn name(&self) -> &str;
+
+    /// Says which device and run the events will be of, before the first one comes.
+    fn introduce(&mut self, _origin: &Origin) {}
 
     /// Takes one event. A sink whose peer is away opens it again by itself.
     ///

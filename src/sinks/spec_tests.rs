@@ -62,7 +62,7 @@ fn mistakes_are_named_with_their_mend() {
         ("seriel:/dev/ttyUSB0", &["seriel", "did you mean `serial`"][..]),
         ("/dev/ttyUSB0", &["serial:/dev/ttyUSB0"]),
         ("out.jsonl", &["file:out.jsonl"]),
-        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `csv`, `serial`"]),
+        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `csv`, `serial`, `udp`, `tcp`, `unix`"]),
         ("", &["unknown kind"]),
         ("serial", &["serial:DEVICE"]),
         ("serial:", &["serial:DEVICE"]),
@@ -75,18 +75,18 @@ fn mistakes_are_named_with_their_mend() {
         ("serial:/dev/ttyS0?baud=9600&baud=9600", &["twice"]),
         ("serial:/dev/ttyS0?baud", &["baud=VALUE"]),
         ("serial:/dev/ttyS0?format=hex", &["hex", "text", "binary"]),
-        ("serial:/dev/ttyS0?acks=true", &["acks", "format = binary"]),
-        ("serial:/dev/ttyS0?acks=perhaps", &["acks", "perhaps"]),
-        ("tcp:hub", &["hub", "HOST:PORT", "7420"]),
-        ("tcp::7420", &["HOST:PORT"]),
-        ("unix", &["unix:PATH"]),
-        ("tcp:hub:1?ack_timeout_ms=0", &["ack_timeout_ms"]),
         ("udp:kiosk", &["kiosk", "HOST:PORT"]),
         ("udp::99", &["HOST:PORT"]),
         ("udp:kiosk:0", &["HOST:PORT"]),
         ("udp:kiosk:99?multicast_ttl=0", &["multicast_ttl"]),
         ("file:/x?max_total_bytes=5", &["max_total_bytes", "max_bytes"]),
         ("csv:/x?max_total_bytes=5&max_bytes=0", &["csv", "max_total_bytes"]),
+        ("serial:/dev/ttyS0?acks=true", &["acks", "format = binary"]),
+        ("serial:/dev/ttyS0?acks=perhaps", &["acks", "perhaps"]),
+        ("tcp:hub", &["hub", "HOST:PORT", "7420"]),
+        ("tcp::7420", &["HOST:PORT"]),
+        ("unix", &["unix:PATH"]),
+        ("tcp:hub:1?ack_timeout_ms=0", &["ack_timeout_ms"]),
         ("stdout:x", &["stdout", "?"]),
         ("stdout?x=1", &["no options"]),
         ("log?level=error", &["error", "info"]),
@@ -120,11 +120,25 @@ fn the_reference_page_has_every_option_with_its_default() {
         let defaults = SinkSpec::of_kind(kind).unwrap();
         assert_eq!(defaults.kind(), kind);
         assert!(page.contains(&format!("| `{kind}")), "{kind}");
+        let rows = option_rows(page, kind);
         for (key, value) in defaults.table().unwrap() {
-            let row = page.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{key}`")));
+            let row = rows.iter().find(|l| l.contains(&format!("`{key}`")));
             let row = row.unwrap_or_else(|| panic!("{kind}: `{key}` is not in the page"));
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             assert!(row.contains(&value), "{kind}: `{key}` is {value} by default, the page says {row}");
         }
     }
+}
+
+/// The rows of a kind in the table of options: a row without a kind belongs to the one above it.
+fn option_rows<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
+    let options = page.split_once("## Options").unwrap().1;
+    let options = options.split_once("\n## ").map_or(options, |(first, _)| first);
+    let mut current = "";
+    let rows = options.lines().filter(|l| l.starts_with('|')).filter(|l| {
+        let first = l.split('|').nth(1).unwrap_or_default().trim();
+        current = if first.is_empty() { current } else { first };
+        current.contains(&format!("`{kind}`"))
+    });
+    rows.collect()
 }

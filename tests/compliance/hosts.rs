@@ -1,68 +1,45 @@
-//! Peers that acknowledge: a host at the other end of a connection or a serial cable. What is sent while it is away
-//! waits, and arrives when it is back.
+//! An acknowledged serial line: the real host at the other end of a cable.
 
 use super::cable::Cable;
-use super::peers::{Nature, Peer, build};
+use super::peers::{Nature, Peer, SPOOL, build};
 use mercam::event::Event;
 use mercam::host::{Endpoint, HostConfig};
 use mercam::pipeline::shutdown::Shutdown;
 use mercam::sinks::Sink;
-use mercam::wire::json;
+use mercam::wire::{Envelope, json};
 use std::fs;
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
-/// Little may wait, so that a sink whose memory grows is found.
-const QUICK: &str = "retry_min_ms=5&retry_max_ms=20&spool_max_bytes=262144";
-
-pub struct Keeping {
+pub struct AckedLine {
     dir: TempDir,
-    cable: Option<Cable>,
-    /// The sink's string, without its options.
-    target: String,
-    options: &'static str,
-    listen: Endpoint,
+    cable: Cable,
     stop: Shutdown,
     host: Option<JoinHandle<()>>,
 }
 
-impl Keeping {
-    pub fn new(kind: &'static str) -> Self {
+impl AckedLine {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let cable = (kind == "serial").then(|| Cable::plugged_in(dir.path(), u64::MAX));
-        let (target, options, listen) = match &cable {
-            Some(c) => (
-                format!("serial:{}", c.device_end().display()),
-                "baud=2000000&format=binary&acks=true&resend_ms=100&",
-                format!("serial:{}?baud=2000000&format=binary&retry_min_ms=5&retry_max_ms=20", c.host_end().display()),
-            ),
-            None if kind == "unix" => {
-                let path = format!("unix:{}", dir.path().join("socket").display());
-                (path.clone(), "", path)
-            }
-            None => {
-                let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-                (format!("tcp:127.0.0.1:{port}"), "", format!("tcp:127.0.0.1:{port}"))
-            }
-        };
-        let listen = listen.parse().unwrap();
-        let mut new = Self { dir, cable, target, options, listen, stop: Shutdown::new(), host: None };
+        let cable = Cable::plugged_in(dir.path(), u64::MAX);
+        let mut new = Self { dir, cable, stop: Shutdown::new(), host: None };
         new.come_back();
         new
     }
 }
 
-impl Peer for Keeping {
+impl Peer for AckedLine {
     fn sink(&mut self) -> Box<dyn Sink> {
-        build(&format!("{}?{}{QUICK}", self.target, self.options))
+        let device = self.cable.device_end();
+        build(&format!("serial:{}?baud=2000000&format=binary&acks=true&resend_ms=100&{SPOOL}", device.display()))
     }
     fn nature(&self) -> Nature {
-        Nature::Keeps
+        Nature::Acknowledges
     }
     fn received(&mut self) -> Vec<u64> {
         let bytes = fs::read(self.dir.path().join("host/events.jsonl")).unwrap_or_default();
         let stored = bytes.split(|b| *b == b'\n').filter_map(|l| json::decode(l).ok());
-        let id = |e: mercam::wire::Envelope| if let Event::Confirmed(d) = e.event { Some(d.id) } else { None };
+        let id = |e: Envelope| if let Event::Confirmed(d) = e.event { Some(d.id) } else { None };
         stored.filter_map(id).collect()
     }
     fn go(&mut self) {
@@ -70,23 +47,16 @@ impl Peer for Keeping {
         if let Some(host) = self.host.take() {
             host.join().unwrap();
         }
-        if let Some(cable) = &mut self.cable {
-            cable.unplug();
-        }
+        self.cable.unplug();
     }
     fn come_back(&mut self) {
-        if let Some(cable) = &mut self.cable {
-            cable.unplug();
-            cable.plug_in();
-        }
+        self.cable.unplug();
+        self.cable.plug_in();
+        let line = format!("serial:{}?baud=2000000&format=binary&retry_min_ms=5", self.cable.host_end().display());
+        let listen: Vec<Endpoint> = vec![line.parse().unwrap()];
+        let dir = self.dir.path().join("host");
+        let config = HostConfig { listen, dir, max_bytes: 0, keep: 0, fsync: false };
         self.stop = Shutdown::new();
-        let config = HostConfig {
-            listen: vec![self.listen.clone()],
-            dir: self.dir.path().join("host"),
-            max_bytes: 0,
-            keep: 0,
-            fsync: false,
-        };
         let stop = self.stop.clone();
         self.host = Some(std::thread::spawn(move || {
             config.run(vec![], &stop, |_| {}).unwrap();
@@ -94,13 +64,11 @@ impl Peer for Keeping {
     }
     fn stop_reading(&mut self) {
         self.go();
-        if let Some(cable) = &mut self.cable {
-            cable.plug_in(); // the line is there, and nobody at its end
-        }
+        self.cable.plug_in(); // the line is there, and nobody at its end
     }
 }
 
-impl Drop for Keeping {
+impl Drop for AckedLine {
     fn drop(&mut self) {
         self.stop.request();
         if let Some(host) = self.host.take() {

@@ -16,6 +16,7 @@ from . import card, manifest, parity, table
 from .evaluate import report, text
 from .export import describe, export, save
 from .model import DeReGrl, ModelConfig
+from .prepare import add_prepare_parser
 from .quantise import quantise, run
 from .synth import SynthConfig, generate
 from .train import TrainConfig, calibration_samples, held_back_samples, load, people, train
@@ -175,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
             s.add_argument("--device", help="cpu (default, reproducible), cuda, cuda:1")
             s.add_argument("--threads", type=int, help="CPU threads (default 1; more are slower on a busy machine)")
         if "table" in groups:
-            s.add_argument("--table", type=Path, help="an event table instead of synthetic movements")
+            s.add_argument("--table", type=Path, help="a movement table (.npz or .csv) instead of synthetic movements")
         if "fixture" in groups:
             s.add_argument(
                 "--fixture", type=Path, default=Path("../tests/data/dere_grl.parity.bin"), help="samples with answers for the Rust tests"
@@ -184,8 +185,9 @@ def parser() -> argparse.ArgumentParser:
             s.add_argument("--count", type=int, default=20_000, help="movements (default %(default)s)")
         return s
 
-    s = add("synth", cmd_synth, "write synthetic movements as an event table", "count")
-    s.add_argument("--out", type=Path, required=True, help="CSV file")
+    add_prepare_parser(sub)
+    s = add("synth", cmd_synth, "write synthetic movements as a movement table", "count")
+    s.add_argument("--out", type=Path, required=True, help="table to write, .npz or .csv")
     s.add_argument("--seed", type=int)
     add("train", cmd_train, "train a network", "fit", "table")
     add("export", cmd_export, "write the fp32 ONNX file", "run", "models")
