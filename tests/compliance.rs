@@ -10,6 +10,11 @@ mod broker;
 #[path = "mqtt/broker.rs"]
 #[allow(dead_code)] // shared with `mqtt.rs`
 mod mosquitto;
+#[path = "host/cable.rs"]
+#[allow(dead_code)] // shared with `delivery.rs`
+mod cable;
+#[path = "compliance/hosts.rs"]
+mod hosts;
 #[path = "compliance/peers.rs"]
 mod peers;
 #[path = "sinks/pty.rs"]

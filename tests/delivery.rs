@@ -72,7 +72,7 @@ fn every_confirmed_detection_arrives_once_through_a_bad_cable_and_three_kills() 
     let mut cable = Cable::plugged_in(dir.path(), 100);
     let spool = dir.path().join("spool");
     let sink = format!(
-        "serial:{}?baud=2000000&format=binary&acks=true&spool={}&ack_timeout_ms=60&retry_min_ms=5&retry_max_ms=50",
+        "serial:{}?baud=2000000&format=binary&acks=true&spool={}&resend_ms=60&retry_min_ms=5&retry_max_ms=50",
         cable.device_end().display(),
         spool.display()
     );

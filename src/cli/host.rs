@@ -4,7 +4,7 @@ use super::{output, plan};
 use crate::error::{Error, Result};
 use crate::health::logger::{self, LogLevel};
 use crate::host::{Endpoint, ExportFormat, Filter, HostConfig, HostError, HostStats};
-use crate::host::{describe, export, stats_table, tail};
+use crate::host::{Follower, describe, export, stats_table, tail};
 use crate::pipeline::shutdown::Shutdown;
 use crate::sinks::SinkSpec;
 use std::io::{IsTerminal, Write};
@@ -168,14 +168,12 @@ fn show_stats(dir: &Path, json: bool) -> Result<()> {
 
 fn show_tail(dir: &Path, number: usize, follow: bool, json: bool) -> Result<()> {
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut seen: Option<Vec<u8>> = None;
+    // Before the first look: what comes between is shown twice rather than not at all.
+    let mut follower = if follow { Some(Follower::start(dir).map_err(|e| unreadable(dir, e))?) } else { None };
+    let mut events = tail(dir, number).map_err(|e| unreadable(dir, e))?;
     loop {
-        // What is new is behind the line that was shown last. A host writes few events per second.
-        let wanted = if seen.is_some() { number.max(1000) } else { number };
-        let events = tail(dir, wanted).map_err(|e| unreadable(dir, e))?;
-        let from = seen.as_ref().and_then(|s| events.iter().rposition(|(line, _)| line == s)).map_or(0, |i| i + 1);
         let mut text = Vec::new();
-        for (line, envelope) in events.iter().skip(from) {
+        for (line, envelope) in &events {
             if json {
                 text.extend_from_slice(line);
             } else {
@@ -188,12 +186,11 @@ fn show_tail(dir: &Path, number: usize, follow: bool, json: bool) -> Result<()> 
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
             other => other.map_err(Error::failure)?,
         }
-        if let Some((line, _)) = events.last() {
-            seen = Some(line.clone());
-        }
-        if !follow || stop.wait(Duration::from_millis(500)) {
+        let Some(follower) = &mut follower else { return Ok(()) };
+        if stop.wait(Duration::from_millis(500)) {
             return Ok(());
         }
+        events = follower.new_events().map_err(|e| unreadable(dir, e))?;
     }
 }
 

@@ -14,7 +14,7 @@ mod streams;
 
 pub use endpoint::{Endpoint, MAX_CONNECTIONS};
 pub use export::{ExportFormat, Filter, export};
-pub use show::{describe, stats_table, tail};
+pub use show::{Follower, describe, stats_table, tail};
 pub use stats::{DeviceStats, HostStats, LineStats};
 
 use crate::pipeline::channel::Policy;

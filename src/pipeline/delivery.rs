@@ -20,7 +20,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct SinkReport {
     /// The sink.
     pub name: String,
-    /// Events that the sink took.
+    /// Events that the sink delivered, or keeps for the next run.
     pub sent: u64,
     /// Events that the sink could not deliver, or gave up later.
     pub failed: u64,
@@ -198,13 +198,14 @@ impl Delivery {
                 log::error!("a sink did not take its last events in time, they are lost: {name}");
             }
             let backlog = gauges.backlog();
-            SinkReport {
-                name,
-                sent: gauges.sent.load(Relaxed),
-                failed: gauges.lost() + if backlog.survives { 0 } else { backlog.waiting },
-                dropped: drops.count(),
-                waiting: if backlog.survives { backlog.waiting } else { 0 },
+            let (taken, lost) = (gauges.sent.load(Relaxed), gauges.lost());
+            let dropped = drops.count();
+            if backlog.survives {
+                return SinkReport { name, sent: taken, failed: lost, dropped, waiting: backlog.waiting };
             }
+            // What waits in memory ends with the process.
+            let never = backlog.waiting + backlog.given_up;
+            SinkReport { name, sent: taken.saturating_sub(never), failed: lost + backlog.waiting, dropped, waiting: 0 }
         };
         ends.into_iter().map(report).collect()
     }
@@ -272,7 +273,7 @@ mod tests {
     use super::*;
     use crate::event::Status;
 
-    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck` or a later one.
     struct Fake {
         taken: Arc<Mutex<Vec<u64>>>,
         stuck: u64,
@@ -283,7 +284,7 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            if event.seq == self.stuck {
+            if event.seq >= self.stuck {
                 std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {

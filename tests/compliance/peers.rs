@@ -1,5 +1,6 @@
 //! What is at the other end of each kind of sink, so that one test can ask the same of all.
 
+use super::hosts::AckedLine;
 use super::pty::Pty;
 use mercam::event::Event;
 use mercam::sinks::{Human, Sink, SinkSpec, StdoutSink};
@@ -132,6 +133,7 @@ fn all() -> Vec<(&'static str, Box<dyn Peer>)> {
         ("csv", Box::new(Files::new("csv"))),
         ("serial", Box::new(Line::new(Format::Text))),
         ("serial", Box::new(Line::new(Format::Binary))),
+        ("serial", Box::new(AckedLine::new())),
         ("udp", Box::new(Datagrams::new("json"))),
         ("udp", Box::new(Datagrams::new("text"))),
         ("udp", Box::new(Datagrams::new("binary"))),

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 const AHEAD: usize = 2048;
 /// Most bytes taken in at a time, so that a peer that never stops talking does not keep us from sending.
 const INTAKE: usize = 16 * 1024;
-/// After so many silent rounds the waiting time grows no more.
+/// So many silent rounds are chance on a bad line; after them the waiting time doubles, so many times at most.
+pub(super) const SILENT: u32 = 3;
 const PATIENCE_DOUBLINGS: u32 = 5;
 /// How soon acknowledgements are looked for after something was sent, and later.
 const SOON: Duration = Duration::from_millis(5);
@@ -249,7 +250,8 @@ impl Courier {
             Some(speed) => Duration::from_millis(bytes * 1000 / speed.max(1)),
             None => Duration::ZERO,
         };
-        self.conduct.patience * 2u32.pow(self.silent_rounds.min(PATIENCE_DOUBLINGS)) + on_the_line
+        self.conduct.patience * 2u32.pow(self.silent_rounds.saturating_sub(SILENT).min(PATIENCE_DOUBLINGS))
+            + on_the_line
     }
 
     fn check_silence(&mut self, now: Instant) -> io::Result<()> {

@@ -4,6 +4,7 @@ mod courier;
 #[cfg(test)]
 mod tests;
 
+use courier::SILENT;
 pub(super) use courier::{Conduct, Courier};
 
 use super::{Backlog, Backoff, Sink, SinkError};
@@ -15,9 +16,6 @@ use std::time::{Duration, Instant};
 
 /// How long a sink that ends waits for the last acknowledgements.
 const LAST_WORDS: Duration = Duration::from_secs(4);
-
-/// So many silences in a row are told.
-const SILENT: u32 = 3;
 
 /// Opens a line.
 pub(super) trait Dial: Send {
@@ -94,7 +92,7 @@ impl<D: Dial> Reliable<D> {
                 log::info!("{}: delivers again; {} events wait", self.name, self.courier.spool().waiting());
             }
         }
-        if self.courier.silent_rounds() >= SILENT && self.trouble.is_none() {
+        if self.courier.silent_rounds() > SILENT && self.trouble.is_none() {
             let why = "nobody acknowledges: is `mercam host` at the other end?";
             log::warn!("{}: {why}", self.name);
             self.trouble = Some(why.to_owned());

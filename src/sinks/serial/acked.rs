@@ -16,7 +16,7 @@ pub(super) fn build(config: &SerialConfig) -> Result<Box<dyn Sink>, SinkError> {
     let ms = Duration::from_millis;
     let conduct = Conduct {
         window: WINDOW,
-        patience: ms(c.ack_timeout_ms),
+        patience: ms(c.resend_ms),
         bytes_per_s: Some(u64::from(c.baud) / BITS_PER_BYTE),
         lossy: true,
     };

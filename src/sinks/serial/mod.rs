@@ -45,7 +45,7 @@ pub struct SerialConfig {
     pub acks: bool,
     /// How long the host may take to acknowledge before a frame is sent again, in milliseconds, beyond the time that
     /// the bytes need at this speed. Default 500.
-    pub ack_timeout_ms: u64,
+    pub resend_ms: u64,
     /// With `acks`: directory of its own in which undelivered events wait, also when mercam ends. Default none: they
     /// wait in memory, and what is left at the end is lost and counted.
     pub spool: PathBuf,
@@ -83,7 +83,7 @@ impl Default for SerialConfig {
             retry_max_ms: 10_000,
             max_per_s: 0,
             acks: false,
-            ack_timeout_ms: 500,
+            resend_ms: 500,
             spool: spool.dir,
             spool_max_bytes: spool.max_bytes,
             spool_max_age_s: spool.max_age_s,
@@ -115,7 +115,7 @@ impl SerialConfig {
             return wrong("a `spool` needs `acks = true`: without acknowledgements nobody knows what to keep".into());
         }
         for (name, value) in [
-            ("ack_timeout_ms", self.ack_timeout_ms),
+            ("resend_ms", self.resend_ms),
             ("write_timeout_ms", self.write_timeout_ms),
             ("retry_min_ms", self.retry_min_ms),
             ("retry_max_ms", self.retry_max_ms),
