@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use crate::event::Status;
 
-    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck` or a later one.
     struct Fake {
         taken: Arc<Mutex<Vec<u64>>>,
         stuck: u64,
@@ -284,7 +284,7 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            if event.seq == self.stuck {
+            if event.seq >= self.stuck {
                 std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {

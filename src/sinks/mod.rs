@@ -1,9 +1,10 @@
 //! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
 //!
-//! What every sink promises, and `tests/sinks.rs` checks for each: events leave in the order in which they came;
-//! an event that `send` took without an error has left the process, or waits where the sink answers for it
-//! ([`Backlog`]); one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
-//! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
+//! What every sink promises, and `tests/compliance.rs` asks of each: events leave in the order in which they came; an
+//! event that `send` took without an error has left the process, or waits where the sink answers for it ([`Backlog`]);
+//! one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found
+//! again without help; `send` comes back within a bounded time wherever the operating system lets it (a pipe that nobody
+//! reads does not).
 
 mod backoff;
 mod budget;
