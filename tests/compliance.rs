@@ -6,15 +6,15 @@
 #[cfg(feature = "mqtt")]
 #[path = "compliance/broker.rs"]
 mod broker;
-#[cfg(feature = "mqtt")]
-#[path = "mqtt/broker.rs"]
-#[allow(dead_code)] // shared with `mqtt.rs`
-mod mosquitto;
 #[path = "host/cable.rs"]
 #[allow(dead_code)] // shared with `delivery.rs`
 mod cable;
 #[path = "compliance/hosts.rs"]
 mod hosts;
+#[cfg(feature = "mqtt")]
+#[path = "mqtt/broker.rs"]
+#[allow(dead_code)] // shared with `mqtt.rs`
+mod mosquitto;
 #[path = "compliance/peers.rs"]
 mod peers;
 #[path = "sinks/pty.rs"]
