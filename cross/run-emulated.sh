@@ -8,7 +8,7 @@
 #   MERCAM=FILE         this machine's binary; target/debug/mercam (built when it is missing) otherwise
 #
 # Needs qemu-user-static and the target's C library, and says what to install. Between the processors the events have to
-# be equal to the byte. Between the architectures they have to be the same events at the same times with the same class,
+# be equal to the last bit. Between the architectures they have to be the same events at the same times with the same class,
 # and no number may differ by more than a thousandth: sums of floats are taken in another order there.
 set -eu
 cd "$(dirname "$0")/.."
