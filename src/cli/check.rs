@@ -26,5 +26,8 @@ pub fn run(args: &Args) -> Result<()> {
     for sink in plan::open_sinks(&config.sinks)? {
         lines.push(format!("sink           {}", sink.name()));
     }
+    if let Some(metrics) = plan::open_metrics(&config)? {
+        lines.push(format!("metrics        {}", metrics.place().unwrap_or("in a file")));
+    }
     output::print(&(lines.join("\n") + "\n"))
 }

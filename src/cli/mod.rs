@@ -8,11 +8,13 @@ mod devices;
 mod doctor;
 mod evaluate;
 mod extract;
+mod host;
 mod man;
 mod models;
 mod output;
 mod part;
 mod plan;
+mod recognise;
 mod record;
 mod reload;
 mod run;
@@ -63,10 +65,14 @@ enum Command {
     Check(check::Args),
     /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
     Extract(extract::Args),
+    /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
+    Host(host::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
     Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
+    /// Recognise movements measured elsewhere: the network alone, one JSON line each
+    Recognise(recognise::Args),
     /// List, verify, fetch or install the face networks
     Models(models::Args),
     /// Write the manual pages into a folder
@@ -90,8 +96,10 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Host(args) => host::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Recognise(args) => recognise::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Man(args) => man::man(&args),
         Command::Completions(args) => man::completions(&args),

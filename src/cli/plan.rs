@@ -8,6 +8,7 @@ use crate::face::models::Store;
 use crate::face::stage::FaceStage;
 use crate::health::cpu;
 use crate::health::logger::{self, LogLevel};
+use crate::metrics::{Metrics, MetricsError};
 use crate::pipeline::analyser::Analyser;
 use crate::sinks::{Sink, SinkError, SinkSpec};
 use std::path::PathBuf;
@@ -80,6 +81,18 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
 /// Opens the sinks.
 pub fn open_sinks(specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink>>> {
     specs.iter().map(|s| s.build().map_err(sink_error)).collect()
+}
+
+/// Opens the metrics, where they are asked for.
+pub fn open_metrics(config: &Config) -> Result<Option<Metrics>> {
+    let metrics = config.metrics.build().map_err(|e| match e {
+        MetricsError::Config(_) => Error::config(e),
+        MetricsError::Unavailable { .. } => Error::unavailable(e),
+    })?;
+    if let Some(place) = metrics.as_ref().and_then(Metrics::place) {
+        log::info!("metrics at {place}");
+    }
+    Ok(metrics)
 }
 
 /// Builds the stations between source and sinks; with the face networks only when pictures will come.

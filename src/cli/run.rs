@@ -35,7 +35,8 @@ pub struct Args {
     /// Where frames come from: v4l2:DEVICE, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
     #[arg(short, long, value_name = "URI")]
     source: Option<SourceSpec>,
-    /// Where events go: log, stdout, file:PATH, csv:PATH, serial:DEVICE?baud=115200, udp:HOST:PORT; may be given again
+    /// Where events go: log, stdout, file:PATH, csv:PATH, serial:DEVICE?baud=115200, tcp:HOST:PORT, unix:PATH, udp:HOST:PORT,
+    /// mqtt:HOST; may be given again
     #[arg(short = 'o', long = "sink", value_name = "URI", env = "MERCAM_SINK", value_delimiter = ';')]
     sinks: Vec<SinkSpec>,
     /// Stop after this much source time, as in 20s or 5m
@@ -82,6 +83,7 @@ impl Session {
         let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), live)?;
         let model = analyser.model();
         log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
+        let metrics = plan::open_metrics(&config)?;
         let (sender, changes) = crossbeam_channel::bounded(1);
         let vitals = Vitals::default();
         let watched = Watched {
@@ -101,7 +103,7 @@ impl Session {
             sinks,
             limit: args.duration,
             config: config.pipeline,
-            aside: Aside { vitals, recorder, changes },
+            aside: Aside { vitals, recorder, metrics, changes },
         };
         Ok(Self { plan, stop, watched })
     }

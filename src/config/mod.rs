@@ -11,6 +11,7 @@ use crate::dere_grl::DereGrlConfig;
 use crate::face::config::FaceConfig;
 use crate::health::governor::HealthConfig;
 use crate::health::logger::LogLevel;
+use crate::metrics::MetricsConfig;
 use crate::pipeline::PipelineConfig;
 use crate::sinks::{LogConfig, SinkSpec};
 use crate::spotting::AnalysisConfig;
@@ -42,6 +43,8 @@ pub struct Config {
     pub analysis: AnalysisConfig,
     /// The model.
     pub dere_grl: DereGrlConfig,
+    /// Counters and latencies for Prometheus.
+    pub metrics: MetricsConfig,
     /// Where events go; several are served at once.
     #[serde(rename = "sink")]
     pub sinks: Vec<SinkSpec>,
@@ -58,6 +61,7 @@ impl Default for Config {
             face: FaceConfig::default(),
             analysis: AnalysisConfig::default(),
             dere_grl: DereGrlConfig::default(),
+            metrics: MetricsConfig::default(),
             sinks: vec![SinkSpec::Log(LogConfig::default())],
         }
     }

@@ -7,6 +7,7 @@ use super::delivery::Delivery;
 use crate::capture::LandmarkWriter;
 use crate::frame::{Face, Frame};
 use crate::health::vitals::Vitals;
+use crate::metrics::Metrics;
 use crate::sinks::Sink;
 use crate::spotting::SpottingConfig;
 use crate::time::Timestamp;
@@ -22,13 +23,15 @@ pub struct Aside {
     pub vitals: Vitals,
     /// Where the landmarks of each analysed frame are written.
     pub recorder: Option<Recorder>,
+    /// Where the state can be watched.
+    pub metrics: Option<Metrics>,
     /// Changes to be put in force while the line runs.
     pub changes: Receiver<Change>,
 }
 
 impl Default for Aside {
     fn default() -> Self {
-        Self { vitals: Vitals::default(), recorder: None, changes: crossbeam_channel::never() }
+        Self { vitals: Vitals::default(), recorder: None, metrics: None, changes: crossbeam_channel::never() }
     }
 }
 

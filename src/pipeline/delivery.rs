@@ -3,10 +3,11 @@
 use super::channel::{Drops, Outlet, Policy, bounded};
 use crate::clock::Stopwatch;
 use crate::event::Event;
+use crate::metrics::Sample;
 use crate::sinks::{Backlog, Sink, SinkError};
 use crate::wire::{Envelope, Origin};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct SinkReport {
     /// The sink.
     pub name: String,
-    /// Events that the sink took.
+    /// Events that the sink delivered, or keeps for the next run.
     pub sent: u64,
     /// Events that the sink could not deliver, or gave up later.
     pub failed: u64,
@@ -49,6 +50,7 @@ struct Gauges {
     failed: Drops,
     closed: Drops,
     backlog: Arc<Mutex<Backlog>>,
+    troubled: Arc<AtomicBool>,
 }
 
 impl Gauges {
@@ -101,7 +103,8 @@ impl Delivery {
     }
 
     /// Starts the thread of one sink.
-    fn open(&mut self, sink: Box<dyn Sink>) -> std::io::Result<()> {
+    fn open(&mut self, mut sink: Box<dyn Sink>) -> std::io::Result<()> {
+        sink.introduce(&self.origin);
         let (outlet, receiver) = bounded(sink.name(), self.capacity, self.policy);
         let gauges = Gauges::default();
         let shown = gauges.clone();
@@ -136,6 +139,11 @@ impl Delivery {
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
+        self.forward(envelope);
+    }
+
+    /// Sends an event of somebody else as it is to every sink.
+    pub fn forward(&self, envelope: Arc<Envelope>) {
         for lane in &self.lanes {
             if lane.outlet.send(Arc::clone(&envelope)).is_err() {
                 lane.gauges.failed.add(1);
@@ -156,6 +164,24 @@ impl Delivery {
         self.lanes.iter().map(waits).filter(|(_, n)| *n > 0).collect()
     }
 
+    /// The state of every sink, for metrics.
+    pub fn samples(&self) -> Vec<Sample> {
+        let sample = |l: &Lane| {
+            let (g, backlog) = (&l.gauges, l.gauges.backlog());
+            Sample {
+                sink: l.outlet.name().to_string(),
+                sent: g.sent.load(Relaxed),
+                failed: g.failed.count(),
+                given_up: backlog.given_up,
+                dropped: l.outlet.drops().count(),
+                queued: l.outlet.len() as u64,
+                spooled: backlog.waiting,
+                up: !g.troubled.load(Relaxed) && g.closed.count() == 0,
+            }
+        };
+        self.lanes.iter().map(sample).collect()
+    }
+
     /// Whether every sink's reader has gone, so that going on would be work for nobody.
     pub fn abandoned(&self) -> bool {
         !self.lanes.is_empty() && self.lanes.iter().all(|l| l.gauges.closed.count() > 0)
@@ -172,23 +198,25 @@ impl Delivery {
                 log::error!("a sink did not take its last events in time, they are lost: {name}");
             }
             let backlog = gauges.backlog();
-            SinkReport {
-                name,
-                sent: gauges.sent.load(Relaxed),
-                failed: gauges.lost() + if backlog.survives { 0 } else { backlog.waiting },
-                dropped: drops.count(),
-                waiting: if backlog.survives { backlog.waiting } else { 0 },
+            let (taken, lost) = (gauges.sent.load(Relaxed), gauges.lost());
+            let dropped = drops.count();
+            if backlog.survives {
+                return SinkReport { name, sent: taken, failed: lost, dropped, waiting: backlog.waiting };
             }
+            // What waits in memory ends with the process.
+            let never = backlog.waiting + backlog.given_up;
+            SinkReport { name, sent: taken.saturating_sub(never), failed: lost + backlog.waiting, dropped, waiting: 0 }
         };
         ends.into_iter().map(report).collect()
     }
 }
 
 fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
-    let mut complained = false;
+    let (mut complained, mut over_budget) = (false, false);
     loop {
         let wait = if gauges.closed.count() > 0 { None } else { sink.pump() };
         gauges.set_backlog(sink.backlog());
+        gauges.troubled.store(sink.trouble().is_some(), Relaxed);
         let event = match wait {
             None => match events.recv() {
                 Ok(event) => event,
@@ -211,6 +239,12 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &G
                     log::info!("sink delivers again ({lost} events lost meanwhile): {}", sink.name());
                 }
                 gauges.sent.fetch_add(1, Relaxed);
+            }
+            Err(e @ SinkError::Budget { .. }) => {
+                gauges.failed.add(1);
+                if !std::mem::replace(&mut over_budget, true) {
+                    log::warn!("{e}; they are counted");
+                }
             }
             Err(SinkError::Closed(_)) => {
                 gauges.failed.add(1);
@@ -239,7 +273,7 @@ mod tests {
     use super::*;
     use crate::event::Status;
 
-    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck` or a later one.
     struct Fake {
         taken: Arc<Mutex<Vec<u64>>>,
         stuck: u64,
@@ -250,7 +284,7 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            if event.seq == self.stuck {
+            if event.seq >= self.stuck {
                 std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {

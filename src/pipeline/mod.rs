@@ -19,6 +19,7 @@ use crate::event::{Event, Status};
 use crate::frame::Frame;
 use crate::health::board::Board;
 use crate::health::vitals::Vitals;
+use crate::metrics::{Metrics, Snapshot, StageHistogram};
 use crate::sinks::Sink;
 use crate::time::Timestamp;
 use crate::wire::Origin;
@@ -32,6 +33,7 @@ use reader::ReaderReport;
 use serde::{Deserialize, Serialize};
 use shutdown::Shutdown;
 use std::time::Duration;
+use timings::Timed;
 
 /// How the threads are joined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,7 +119,7 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     let (frames, inbox) = bounded("frames", capacity, frame_policy);
     let (give_back, spare) = crossbeam_channel::bounded(capacity + 2);
     let mut delivery = Delivery::start(sinks, origin, config.event_queue, event_policy)?;
-    let Aside { vitals, mut recorder, changes } = aside;
+    let Aside { vitals, mut recorder, mut metrics, changes } = aside;
     let (reader_stop, reader_vitals) = (stop.clone(), vitals.clone());
     let reader = std::thread::Builder::new()
         .name("capture".into())
@@ -127,7 +129,7 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     let status_interval_s = config.status_interval_s;
     let mut beside =
         Beside { give_back, board: &board, status_interval_s, vitals, recorder: recorder.as_mut(), changes };
-    let analysed = analyse(&mut analyser, &inbox, &mut beside, &mut delivery, stop);
+    let analysed = analyse(&mut analyser, &inbox, &mut beside, &mut delivery, &mut metrics, stop);
     stop_reader(&inbox, stop, analysed.is_err() || delivery.abandoned());
     let read = reader.join().map_err(|_| RunError::Panic);
 
@@ -135,7 +137,8 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     let finished = analyser.finish(&mut events);
     let status = state(&analyser, &delivery, &board);
     events.push(Event::Status(status.clone()));
-    events.into_iter().for_each(|e| delivery.send(e));
+    events.into_iter().for_each(|e| send(e, &mut delivery, &mut metrics));
+    tell(&mut metrics, &analyser, &delivery, true);
     let sinks = delivery.finish();
     let recorded = recorder.as_mut().map_or(Ok(()), |r| r.finish());
     analysed?;
@@ -173,6 +176,7 @@ fn analyse(
     inbox: &Receiver<Frame>,
     beside: &mut Beside<'_>,
     delivery: &mut Delivery,
+    metrics: &mut Option<Metrics>,
     stop: &Shutdown,
 ) -> Result<(), RunError> {
     let mut events = Vec::with_capacity(32);
@@ -184,7 +188,10 @@ fn analyse(
         let frame = match inbox.recv_timeout(Duration::from_millis(100)) {
             Ok(frame) => frame,
             Err(RecvTimeoutError::Timeout) if stop.requested() => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Timeout) => {
+                tell(metrics, analyser, delivery, false);
+                continue;
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         analyser.process(&frame, &mut events)?;
@@ -202,10 +209,29 @@ fn analyse(
             }
         }
         let _ = beside.give_back.try_send(frame); // a full pool only means one allocation more
-        events.drain(..).for_each(|e| delivery.send(e));
+        events.drain(..).for_each(|e| send(e, delivery, metrics));
+        tell(metrics, analyser, delivery, false);
         if delivery.abandoned() {
             return Ok(());
         }
+    }
+}
+
+fn send(event: Event, delivery: &mut Delivery, metrics: &mut Option<Metrics>) {
+    if let Some(m) = metrics {
+        m.saw(&event);
+    }
+    delivery.send(event);
+}
+
+/// Hands the state over to whoever watches, when that is due or `now`.
+fn tell(metrics: &mut Option<Metrics>, analyser: &Analyser, delivery: &Delivery, now: bool) {
+    if let Some(m) = metrics
+        && (now || m.due())
+    {
+        let times = Timed::ALL.into_iter().filter_map(|t| Some((t, analyser.times().of(t)?)));
+        let stages = times.map(|(t, h)| StageHistogram::of(t.label(), h)).collect();
+        m.publish(Snapshot { status: analyser.status(), sinks: delivery.samples(), stages, ..Snapshot::default() });
     }
 }
 

@@ -70,7 +70,9 @@ def test_smic_short_release_by_its_folders(tmp_path, kind, fps):
 
 def test_smic_long_release_by_its_sheet(tmp_path):
     i = datasets.load("smic-hs", trees.smic_long(tmp_path))
-    assert i.found == 2 and reasons(i) == {"s01_sur_02": "onset not there"}
+    assert i.found == 3 and reasons(i) == {"s01_sur_02": "onset not there"}
+    shifted = clips(i)["s02_po_01"]
+    assert (shifted.onset, shifted.offset) == (11, 31) and "column FirstF" in said(i, "s02_po_01") and "row 5" in said(i, "?")
     c = clips(i)["s01_ne_01"]
     assert (c.onset, c.apex, c.offset, len(c.frames)) == (140, 150, 160, 21)
     assert "column OnsetF" in said(i, "s01_sur_02") and "510 to 530" in said(i, "s01_sur_02")
@@ -224,3 +226,34 @@ def test_classes_of_emotions():
     assert label_of("others", "4", "cas-me-3") == ("others", "") and label_of("", "3", "samm") == ("", "no emotion")
     assert scheme_of("5", "samm") == "5-samm" and scheme_of("5", "casme2") == "5-casme2" and scheme_of("7", "dfme") == "7-dfme"
     assert scheme_of("7", "mmew") == "7" and scheme_of("3", "samm") == "3"
+
+
+def test_clips_of_your_own(tmp_path):
+    i = datasets.load("own", trees.own(tmp_path))
+    c = clips(i)
+    assert i.found == 3 and reasons(i) == {"gone": "no folder"} and "clips.csv, row 4" in said(i, "gone")
+    assert (c["smile"].onset, c["smile"].apex, c["smile"].offset, c["smile"].fps, c["smile"].aus) == (5, 9, 14, 60, "6+12")
+    assert (c["blink"].onset, c["blink"].apex, c["blink"].offset, c["blink"].apex_known) == (0, 6, 11, False)
+    assert label_of("none", "3+none", "own") == ("none", "") and label_of("none", "3", "own")[0] == ""
+    path = tmp_path / "clips.csv"
+    path.write_text(path.read_text().replace("9,14,60", "9,14,fast"))
+    with pytest.raises(DatasetError, match="clips.csv, row 2, column fps: 'fast'"):
+        datasets.load("own", tmp_path)
+
+
+def test_old_sheets_and_text_sheets_are_read_alike(tmp_path):
+    trees.casme2(tmp_path)
+    (tmp_path / "CASME2-coding-20140508.xlsx").unlink()
+    lines = [["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units", "Estimated Emotion"],
+             [1, "EP02_01f", 46, 59, 86, "R12", "happiness"]]  # fmt: skip
+    trees.old_book(tmp_path / "CASME2_label_Ver_2.xls", lines)
+    old = datasets.load("casme2", tmp_path).clips
+    (tmp_path / "CASME2_label_Ver_2.xls").unlink()
+    (tmp_path / "CASME2-coding-updated.csv").write_text("\n".join(",".join(map(str, line)) for line in lines), encoding="utf-8-sig")
+    text = datasets.load("casme2", tmp_path).clips
+    assert len(old) == 1 and old[0].frames == text[0].frames and (old[0].apex, old[0].aus, old[0].subject) == (59, "R12", "01")
+    assert old[0].source == "CASME2_label_Ver_2.xls, row 2"
+    (tmp_path / "CASME2-coding-updated.csv").unlink()
+    (tmp_path / "CASME2_label_Ver_2.xls").write_bytes(b"not a sheet")
+    with pytest.raises(SheetError, match="cannot be read as .xls"):
+        datasets.load("casme2", tmp_path)

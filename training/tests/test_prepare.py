@@ -251,3 +251,19 @@ def test_a_landmark_that_jumps_is_no_movement(tmp_path, monkeypatch, jump, reaso
     t = load_table(tmp_path / "t.npz")
     assert t.x[0, 48 - 17, 3] == pytest.approx(0.02, abs=1e-4) and np.abs(np.delete(t.x[0, :, 2:], 48 - 17, 0)).max() < 1e-4
     assert t.header["prepared"]["mercam"] == "fake 1" and t.header["prepared"]["settings"] == ["a.b=1"]
+
+
+def test_what_extract_wrote_before_becomes_rows_without_pictures(tmp_path, monkeypatch):
+    root = tmp_path / "own"
+    root.mkdir()
+    (root / "a.csv").write_text(landmark_lines(0.02))
+    (root / "b.csv").write_text("time,face\n1,2\n")
+    lines = ["subject,clip,folder,onset,apex,offset,fps,emotion,aus", "anna,a,a.csv,0,2,3,200,happiness,12", "bert,b,b.csv,0,2,3,200,none,"]
+    (root / "clips.csv").write_text("\n".join(lines))
+    binary = script(tmp_path / "fake", 'test "$1" = --version && echo fake 1')
+    prepare(monkeypatch, "--dataset", "own", "--root", root, "--out", tmp_path / "t.csv", "--classes", "3+none", "--mercam", binary)
+    t = load_table(tmp_path / "t.csv")
+    assert t.groups.tolist() == ["own/anna"] and t.x[0, 48 - 17, 3] == pytest.approx(0.02, abs=1e-4) and t.iod[0] == 80
+    assert [t.classes[k] for k in t.label] == ["positive"]
+    clips = {r["clip"]: r for r in rows(tmp_path / "t.csv.clips.csv")}
+    assert "not what `mercam extract` writes" in clips["b"]["reason"] and clips["b"]["mend"]

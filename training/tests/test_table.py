@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from mercam_training import table
+from mercam_training import steps
 from mercam_training.actions import CLASSES
 from mercam_training.face import COUNT
+from mercam_training.moves import from_table
 from mercam_training.table import MovementTable, TableError, concat, load_table, make_header, make_table, save_table
 
 
@@ -96,6 +97,9 @@ def test_a_value_that_is_no_number_is_named_by_row_and_landmark(tmp_path):
         ({"mirror": [0]}, "mirror"),
         ({"mirror_sign": [1, 1]}, "mirror_sign"),
         ({"kind": ["place", "x", "y"]}, "kind"),
+        ({"kind": [1, [2], "x"]}, "list of words"),
+        ({"mirror": [0, "1"]}, "list of whole numbers"),
+        ({"components": {"a": 3}}, "object of lists"),
         ({"components": {"a": [0, 51]}}, "51, which is no node"),
         ({"components": {"a": [0], "b": [0]}}, "'a' and 'b'"),
     ],
@@ -149,14 +153,10 @@ def test_tables_join_when_they_agree(tmp_path):
         concat([a, make_table(np.zeros((1, 51, 1)), [0], ["a"], a.classes, features=["u"])])
 
 
-def test_the_shipped_network_refuses_features_it_does_not_know(tmp_path, samples):
-    save_table(tmp_path / "t.npz", mine())
-    with pytest.raises(TableError, match="51 nodes with u, v, strain"):
-        table.read(tmp_path / "t.npz")
-    few = type(samples)(*(v[:20] for v in vars(samples).values()))
-    table.write(tmp_path / "s.npz", few)
-    back = table.read(tmp_path / "s.npz")
-    assert np.array_equal(back.x, few.x) and np.array_equal(back.y, few.y)
+def test_the_shipped_network_refuses_features_it_does_not_know():
+    props = {"landmarks": "[17, 18]", "features": '["x", "y", "dx", "dy"]'}
+    with pytest.raises(SystemExit, match="51 nodes with u, v, strain"):
+        steps._fits(from_table(mine()), props, "t.npz")
 
 
 def test_the_reference_page_shows_a_header_that_is_accepted():
@@ -172,3 +172,22 @@ def table_page():
     from pathlib import Path
 
     return Path(__file__).parents[2] / "docs" / "reference" / "movement-table.md"
+
+
+def test_a_damaged_file_is_refused_and_nothing_else_happens(tmp_path):
+    """Bytes changed, cut off and swapped at random: either it still reads, or it says which file is wrong."""
+    path, rng = tmp_path / "t.npz", np.random.default_rng(7)
+    save_table(path, mine())
+    whole = path.read_bytes()
+    refused = 0
+    for k in range(300):
+        b = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            b[rng.integers(len(b))] = rng.integers(256)
+        path.write_bytes(bytes(b[: rng.integers(len(b))]) if k % 5 == 0 else bytes(b))
+        try:
+            load_table(path)
+        except TableError as e:
+            assert "t.npz" in str(e)
+            refused += 1
+    assert refused > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import struct
 from pathlib import Path
 
 import openpyxl
@@ -98,11 +99,13 @@ def smic_long(root: Path) -> Path:
         head,
         [1, "s01_ne_01", None, 140, 160, 120, 180, "negative"],
         [1, "s01_sur_02", None, 500, 520, 490, 530, "surprise"],  # the onset is not there
+        [2, "s02_po_01", None, 310, 330, 300, 350, "positive"],  # files counted from 1
         [None, None, None, None, None, None, None, "157 clips"],
     ]
     book(base / "SMIC-HS-E_annotation.xlsx", {"Sheet1": rows})
     pictures(base / "HS" / "s01" / "s01_ne_01", range(120, 181), "image{:06}.jpg")
     pictures(base / "HS" / "s01" / "s01_sur_02", range(510, 531), "image{:06}.jpg")
+    pictures(base / "HS" / "s02" / "s02_po_01", range(1, 52), "image{:06}.jpg")
     return root
 
 
@@ -196,3 +199,32 @@ def megc2019(root: Path) -> Path:
             ["samm", "37", "037_3_1", 2], ["samm", "32", "032_3_1", 0],
         ])  # fmt: skip
     return root
+
+
+def own(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "subject,clip,folder,onset,apex,offset,fps,emotion,aus",
+        "anna,smile,day1/smile,5,9,14,60,happiness,6+12",
+        "anna,blink,,,,,60,none,45",
+        "bert,gone,day2/gone,1,2,3,60,disgust,",
+    ]
+    (root / "clips.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pictures(root / "day1" / "smile", range(1, 31), "{:04}.png")
+    pictures(root / "blink", range(12), "{:04}.png")
+    return root
+
+
+def old_book(path: Path, rows: list[list]) -> Path:
+    """The rows as an .xls file (BIFF 2, the oldest and smallest form)."""
+    records = [struct.pack("<HHHH", 0x0009, 4, 2, 0x10)]
+    for r, row in enumerate(rows):
+        for c, value in enumerate(row):
+            place = struct.pack("<HH3x", r, c)
+            if isinstance(value, (int, float)):
+                records.append(struct.pack("<HH", 0x0003, 15) + place + struct.pack("<d", value))
+            elif value:
+                text = value.encode("latin-1")
+                records.append(struct.pack("<HH", 0x0004, 8 + len(text)) + place + bytes([len(text)]) + text)
+    path.write_bytes(b"".join(records) + struct.pack("<HH", 0x000A, 0))
+    return path

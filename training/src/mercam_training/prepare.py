@@ -44,8 +44,8 @@ def add_prepare_parser(subparsers) -> argparse.ArgumentParser:
     p.add_argument("--dataset", action="append", required=True, choices=list(datasets.DATASETS), help="the database; may be repeated")
     p.add_argument("--root", action="append", required=True, type=Path, help="folder into which it was unpacked; one for each --dataset")
     p.add_argument("--out", required=True, type=Path, metavar="TABLE", help="table to write, .npz (or .csv with 3 classes)")
-    p.add_argument("--classes", default="3", choices=["3", "4", "5", "7", "native"],
-                   help="3: negative, positive, surprise; 4: with others; 5, 7: the database's own; native: every emotion (default 3)")  # fmt: skip
+    p.add_argument("--classes", default="3", choices=["3", "3+none", "4", "5", "7", "native"],
+                   help="3: negative, positive, surprise; 3+none: with none; 4: with others; 5, 7: the database's own; native: every emotion (default 3)")  # fmt: skip
     p.add_argument("--interval", default="apex", choices=["apex", "whole"],
                    help="what mercam sees: onset to apex, or to the offset (slower, the same up to the apex; default apex)")  # fmt: skip
     p.add_argument("--missing-apex", default="middle", choices=["middle", "peak", "exclude"],
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(f"--jobs is {args.jobs}; it has to be at least 1")
     if args.out.suffix not in (".npz", ".csv"):
         raise SystemExit(f"--out is {args.out}; a movement table ends in .npz or .csv")
-    if args.out.suffix == ".csv" and args.classes != "3":
-        raise SystemExit("--out ends in .csv, which holds the three classes only: write .npz, or take --classes 3")
+    if args.out.suffix == ".csv" and args.classes not in ("3", "3+none"):
+        raise SystemExit("--out ends in .csv, which holds mercam's classes only: write .npz, or take --classes 3 or 3+none")
     corrections = Corrections.read(args.corrections) if args.corrections else Corrections()
     if args.corrections and len(args.dataset) > 1:
         raise SystemExit("--corrections goes with one --dataset: prepare the databases one by one with a shared --cache")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, MIRROR, NODES
+from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, MIRROR
 
 FORMAT = "mercam-movement-table"
 VERSION = 2
@@ -178,10 +177,13 @@ def load_table(path: Path) -> MovementTable:
     try:
         with np.load(path, allow_pickle=False) as z:
             arrays = {k: z[k] for k in z.files}
-    except (OSError, zipfile.BadZipFile, EOFError) as e:
-        raise TableError(f"{path}: not an .npz file, or a damaged one ({e}); write it with numpy.savez") from None
     except ValueError as e:
+        if "pickle" not in str(e):
+            raise TableError(f"{path}: damaged ({e}); write it again with numpy.savez") from None
         raise TableError(f"{path}: an array holds Python objects ({e}); turn text columns into numpy.array(values, str)") from None
+    except Exception as e:  # noqa: BLE001  zip, zlib and numpy raise whatever a damaged file makes them stumble over
+        why = f"{type(e).__name__}: {e}"
+        raise TableError(f"{path}: not an .npz file, or a damaged one ({why}); write it with numpy.savez") from None
     for key in REQUIRED:
         if key not in arrays:
             raise TableError(f"{path}: array {key!r} is missing (there are {', '.join(sorted(arrays)) or 'none'}); {PAGE}")
@@ -223,6 +225,9 @@ def _check_header(what: str, h: dict) -> None:
             raise bad(f"key 'nodes' has {off[0]}, and iBUG landmarks are 0 to {COUNT - 1}; name your own numbering in 'scheme'")
     elif "components" not in h:
         raise bad(f"key 'components' is missing: with scheme {h['scheme']!r} the facial components are not known")
+    for key, kind in (("mirror", int), ("mirror_sign", int), ("kind", str)):
+        if key in h and not (isinstance(h[key], list) and all(isinstance(i, kind) for i in h[key])):
+            raise bad(f"key {key!r} has to be a list of {'whole numbers' if kind is int else 'words'}, not {h[key]!r}")
     if "mirror" in h and sorted(h["mirror"]) != list(range(n)):
         raise bad(f"key 'mirror' is not an order of the {n} node positions 0 to {n - 1}")
     if "mirror_sign" in h and (len(h["mirror_sign"]) != f or set(h["mirror_sign"]) - {1, -1}):
@@ -230,9 +235,10 @@ def _check_header(what: str, h: dict) -> None:
     if "kind" in h and (len(h["kind"]) != f or set(h["kind"]) - {"place", "movement"}):
         raise bad(f"key 'kind' has to be 'place' or 'movement' for each of the {f} features")
     seen: dict[int, str] = {}
-    if "components" in h and not isinstance(h["components"], dict):
+    own = h.get("components", {})
+    if not isinstance(own, dict) or not all(isinstance(v, list) for v in own.values()):
         raise bad("key 'components' has to be an object of lists")
-    for name, places in h.get("components", {}).items():
+    for name, places in own.items():
         for p in places:
             if not isinstance(p, int) or not 0 <= p < n:
                 raise bad(f"component {name!r} has {p!r}, which is no node position 0 to {n - 1}")
@@ -292,32 +298,3 @@ def _first(what: str, wrong: np.ndarray, column: str, values: np.ndarray, mend: 
     if wrong.any():
         r = int(wrong.argmax())
         raise TableError(f"{what}, row {r + 1}, column {column}: {values[r].item()!r} ({int(wrong.sum())} such rows); {mend}")
-
-
-def write(path: Path, s) -> None:
-    """Synthetic samples as a table; the form follows the ending."""
-    from .actions import CLASSES
-
-    subject = np.asarray(s.subject).astype(str)
-    note = {"description": "synthetic movements of invented people"}
-    save_table(path, make_table(s.x, s.y, subject, CLASSES, database="synthetic", header=note))
-
-
-def read(path: Path):
-    """The rows of a table with mercam's own nodes and features as samples for the shipped network."""
-    from .actions import CLASSES
-    from .synth import FULL_ACTION, Samples
-
-    t = load_table(path)
-    if t.nodes != LANDMARKS or t.features != FEATURES:
-        got = f"{len(t.nodes)} nodes with {', '.join(t.features)}"
-        raise TableError(f"{path}: it has {got}; the shipped network sees {NODES} nodes with {', '.join(FEATURES)}")
-    other = [c for c in t.classes if c not in CLASSES]
-    if other:
-        raise TableError(f"{path}: class {other[0]!r} is none of {', '.join(CLASSES)}")
-    y = np.array([CLASSES.index(c) for c in t.classes])[t.label]
-    length = np.hypot(t.x[..., 2], t.x[..., 3])
-    parts = [length[:, s - FIRST_NODE : e - FIRST_NODE].max(1) for _, s, e in COMPONENTS]
-    action = np.minimum(np.stack(parts, 1) / FULL_ACTION, 2).astype(np.float32)
-    people = np.unique(t.groups, return_inverse=True)[1]
-    return Samples(t.x, y, action, np.full(len(t), np.nan), people, np.full(len(t), -1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import casme, casme2, casme_cubed, casme_squared, dfme, fourdme, megc2019, mmew, samm, smic
+from . import casme, casme2, casme_cubed, casme_squared, dfme, fourdme, megc2019, mmew, own, samm, smic
 from .clips import Clip, Corrections, DatasetError, Excluded, Finding, Inventory
 from .emotions import SCHEMES, label_of
 
@@ -29,6 +29,7 @@ DATASETS: dict[str, Loader] = {
     "4dme": fourdme.load,
     "dfme": dfme.load,
     "megc2019": megc2019.load,
+    "own": own.load,
 }
 
 

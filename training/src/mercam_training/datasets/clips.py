@@ -164,8 +164,12 @@ class Collector:
         aus: str | None = None,
         columns: tuple[str, str, str] = ("onset", "apex", "offset"),
         fps: float | None = None,
+        whole: bool = False,
     ) -> None:
-        """One entry. `columns` are the sheet's names of onset, apex and offset; without a row the folder is all there is."""
+        """One entry. `columns` are the sheet's names of onset, apex and offset; without a row the folder is all there is.
+
+        `whole`: an empty onset or offset means the folder's first or last frame.
+        """
         file, line = (row.file, row.number) if row else (self.name(folder) if folder else tried, None)
         fixed = self.corrections.of(subject, clip)
         onset, apex, offset = fixed.get("onset", onset), fixed.get("apex", apex), fixed.get("offset", offset)
@@ -184,7 +188,7 @@ class Collector:
             return drop("no folder", "", f"there is no folder {tried}", "unpack it there, or correct the name in the sheet")
         frames = self._folders.get(folder)
         if frames is None:
-            frames = self._folders[folder] = FrameFolder(folder)
+            frames = self._folders[folder] = FrameFolder.of_extract(folder) if folder.is_file() else FrameFolder(folder)
         shown = self.name(folder)
         if frames.problem:
             return drop("unreadable folder", "", f"{shown}: {frames.problem}", frames.mend)
@@ -195,8 +199,8 @@ class Collector:
         first, middle, last = numbers[0], numbers[1] or None, numbers[2] or None
         if first == 0 and not frames.has(0):
             first = None
-        if row is None:
-            first, last = frames.first, frames.last
+        if row is None or whole:
+            first, last = (frames.first if not onset else first), (frames.last if not offset else last)
         if first is None and not self.cut:
             return drop("no onset", columns[0], f"{onset!r} is no frame number", "write the onset into the sheet, or into --corrections")
         found = self._place(frames, first, middle, last, lambda c, t, m: self.note(clip, file, line, columns[c], f"{shown}: {t}", m))

@@ -15,6 +15,7 @@ _NEGATIVE = ("repression", "anger", "contempt", "disgust", "fear", "sadness", "n
 #: The classes of each scheme, in the order of their labels.
 SCHEMES: dict[str, tuple[str, ...]] = {
     "3": ("negative", "positive", "surprise"),
+    "3+none": ("negative", "positive", "surprise", "none"),
     "4": ("negative", "positive", "surprise", "others"),
     "5-casme2": ("happiness", "surprise", "disgust", "repression", "others"),
     "5-samm": ("anger", "contempt", "happiness", "surprise", "others"),
@@ -52,11 +53,11 @@ def label_of(emotion: str, scheme: str, database: str) -> tuple[str, str]:
 
 
 def _one(word: str, scheme: str, database: str) -> str:
-    if scheme in ("3", "4"):
+    if scheme in ("3", "3+none", "4"):
         if database == "casme2" and word in ("fear", "sadness"):
             return ""  # MEGC 2019 leaves these nine clips out
         if word in _NEGATIVE:
             return "negative"
-        name = {"happiness": "positive", "positive": "positive", "surprise": "surprise", "others": "others"}.get(word, "")
+        name = {"happiness": "positive", "positive": "positive", "surprise": "surprise"}.get(word, word)
         return name if name in SCHEMES[scheme] else ""
     return word if word in SCHEMES[scheme] else ""

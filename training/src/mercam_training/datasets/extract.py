@@ -157,10 +157,14 @@ def _hand_over(path: Path, to: Path) -> None:
 def _read(path: Path) -> Track:
     """The face seen in most frames."""
     by_face: dict[str, list[tuple[int, np.ndarray, float]]] = {}
-    with path.open(newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            xy = [[float(row[f"{c}_{k}"]) + float(row[f"d{c}_{k}"]) for c in "xy"] for k in range(COUNT)]
-            by_face.setdefault(row["face"], []).append((int(row["sequence"]), np.array(xy), float(row["iod_px"])))
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            for row in csv.DictReader(f):
+                xy = [[float(row[f"{c}_{k}"]) + float(row[f"d{c}_{k}"]) for c in "xy"] for k in range(COUNT)]
+                by_face.setdefault(row["face"], []).append((int(row["sequence"]), np.array(xy), float(row["iod_px"])))
+    except (OSError, KeyError, TypeError, ValueError) as e:
+        text = f"{path.name} is not what `mercam extract` writes ({type(e).__name__}: {e})"
+        raise ClipError("mercam failed", text, "take a mercam that fits this mercam-train") from None
     if not by_face:
         raise ClipError("no face", "mercam finds no face in these pictures", "look at them; is the face whole and upright?")
     place, face, iod = zip(*max(by_face.values(), key=len), strict=True)
@@ -186,11 +190,15 @@ def measure(clip: Clip, extractor: Extractor, interval: str, missing_apex: str) 
     search = missing_apex == "peak" and not clip.apex_known
     last = clip.offset if interval == "whole" or search else min(clip.offset, clip.apex + half)
     chosen = [(n, p) for n, p in clip.frames if n <= last]
-    track, cached = extractor.track([p for _, p in chosen], clip.fps)
-    if track.place.max() >= len(chosen):
-        text = f"mercam speaks of frame {track.place.max() + 1} of {len(chosen)}"
-        raise ClipError("mercam failed", text, "take a mercam that fits this mercam-train")
-    numbers = np.array([n for n, _ in chosen])[track.place]
+    if chosen[0][1].suffix == ".csv":  # measured by `mercam extract` before
+        track, cached = _read(chosen[0][1]), True
+        numbers = track.place
+    else:
+        track, cached = extractor.track([p for _, p in chosen], clip.fps)
+        if track.place.max() >= len(chosen):
+            text = f"mercam speaks of frame {track.place.max() + 1} of {len(chosen)}"
+            raise ClipError("mercam failed", text, "take a mercam that fits this mercam-train")
+        numbers = np.array([n for n, _ in chosen])[track.place]
 
     def mean(first: int, last: int, what: str) -> np.ndarray:
         rows = (numbers >= first) & (numbers <= last)
@@ -205,7 +213,7 @@ def measure(clip: Clip, extractor: Extractor, interval: str, missing_apex: str) 
     if search:
         moved = register(track.face, np.repeat(shape, len(track.face), 0)) - shape
         size = np.hypot(moved[..., 0], moved[..., 1])[:, FIRST_NODE:].mean(1)
-        size[numbers <= onset_last] = 0
+        size[(numbers <= onset_last) | (numbers > clip.offset)] = 0
         apex = int(numbers[size.argmax()])
     moved = register(mean(max(apex - half, clip.onset + 1), apex + half, "apex")[None], shape) - shape
     x = np.concatenate([shape, moved], -1)[0, FIRST_NODE:].astype(np.float32)
@@ -214,4 +222,4 @@ def measure(clip: Clip, extractor: Extractor, interval: str, missing_apex: str) 
         worst = FIRST_NODE + int(np.nan_to_num(far, nan=np.inf).argmax())
         text = f"landmark {worst} moved {far.max():.2f} IOD from onset to apex, more than any micro-expression"
         raise ClipError("tracking lost", text, "look at the pictures; is something in front of the face?")
-    return Measured(x, float(track.iod[0]), apex), cached
+    return Measured(x, float(track.iod[(numbers >= clip.onset).argmax()]), apex), cached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -36,6 +37,24 @@ class FrameFolder:
         if not self.files and not self.problem:
             self.problem = f"no numbered picture ({', '.join(sorted(PICTURES))}) is in it"
             self.mend = "unpack it again, or take its row out of the sheet"
+
+    @classmethod
+    def of_extract(cls, path: Path) -> FrameFolder:
+        """The frames in which a file written by `mercam extract --out FILE.csv` has its most frequent face."""
+        self = cls.__new__(cls)
+        self.folder, self.problem, self.mend, self.files = path, "", "", {}
+        found: dict[str, list[int]] = {}
+        try:
+            with path.open(newline="", encoding="utf-8") as f:
+                for row in csv.DictReader(f):
+                    found.setdefault(row["face"], []).append(int(row["sequence"]))
+        except (OSError, KeyError, TypeError, ValueError) as e:
+            self.problem = f"is not what `mercam extract` writes ({type(e).__name__}: {e})"
+        if not found and not self.problem:
+            self.problem = "has no frame with a face"
+        self.mend = "make it with `mercam extract --source ... --out FILE.csv`"
+        self.files = dict.fromkeys(sorted(max(found.values(), key=len, default=[])), path)
+        return self
 
     def __len__(self) -> int:
         return len(self.files)

@@ -95,20 +95,15 @@ def read_sheets(path: Path, shown: str) -> dict[str, Sheet]:
             return _xls(path, shown)
     except ImportError as e:
         raise SheetError(f"{shown}: reading {kind} needs the package {e.name}: pip install 'mercam-training[datasets]'") from None
-    except (OSError, ValueError, KeyError, UnicodeDecodeError) as e:
+    except Exception as e:  # noqa: BLE001  the libraries raise whatever a damaged file makes them stumble over
         raise SheetError(f"{shown}: cannot be read as {kind} ({e}); fetch it again, or save it as .csv") from None
     raise SheetError(f"{shown}: {kind!r} is no kind of sheet; .xlsx, .xls and .csv are")
 
 
 def _xlsx(path: Path, shown: str) -> dict[str, Sheet]:
-    import zipfile
-
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as e:
-        raise ValueError(e) from None
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         return {s.title: Sheet(path, shown, s.title, [[as_text(v) for v in line] for line in s.iter_rows(values_only=True)]) for s in book}
     finally:
@@ -118,12 +113,8 @@ def _xlsx(path: Path, shown: str) -> dict[str, Sheet]:
 def _xls(path: Path, shown: str) -> dict[str, Sheet]:
     import xlrd
 
-    try:
-        book = xlrd.open_workbook(path)
-    except xlrd.XLRDError as e:
-        raise ValueError(e) from None
     found = {}
-    for s in book.sheets():
+    for s in xlrd.open_workbook(path).sheets():
         lines = [[as_text(s.cell_value(r, c)) for c in range(s.ncols)] for r in range(s.nrows)]
         found[s.name] = Sheet(path, shown, s.name, lines)
     return found

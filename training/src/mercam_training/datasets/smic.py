@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .clips import Collector, Corrections, DatasetError, Inventory
 from .emotions import canonical
-from .frames import child, find_file, subfolders, walk
+from .frames import FrameFolder, child, find_file, subfolders, walk
 from .sheet import first_sheet
 
 FPS = {"HS": 100.0, "VIS": 25.0, "NIR": 25.0}
@@ -83,7 +83,28 @@ def _load_long(c: Collector, root: Path, sheet: Path, kind: str) -> None:
         code = _NAME.fullmatch(name)
         emotion = canonical(row.get("Emotion") or (code[2] if code else ""))
         folder = child(child(images, subject, f"s{int(person[0])}"), name, clip)
+        numbers = [row.get(k) for k in ("OnsetF", "ApexF", "OffsetF")]
+        shift = _shift(row.get("FirstF"), folder)
+        if shift:
+            c.note(
+                clip,
+                row.file,
+                row.number,
+                "FirstF",
+                f"files are counted from {int(row.get('FirstF')) + shift}",
+                "numbers are shifted to them",
+            )
+            numbers = [str(int(n) + shift) if n.isdigit() else n for n in numbers]
+        onset, apex, offset = numbers
         c.add(
-            row, subject, clip, emotion, folder, f"{c.name(images)}/{subject}/{name}", onset=row.get("OnsetF"),
-            apex=row.get("ApexF"), offset=row.get("OffsetF"), columns=("OnsetF", "ApexF", "OffsetF"),
+            row, subject, clip, emotion, folder, f"{c.name(images)}/{subject}/{name}", onset=onset, apex=apex, offset=offset,
+            columns=("OnsetF", "ApexF", "OffsetF"),
         )  # fmt: skip
+
+
+def _shift(first: str, folder: Path | None) -> int:
+    """What turns the sheet's numbers into those of files counted from 0 or 1; 0 when they agree."""
+    if folder is None or not first.isdigit() or int(first) < 2:
+        return 0
+    frames = FrameFolder(folder)
+    return frames.first - int(first) if not frames.problem and frames.first in (0, 1) and not frames.has(int(first)) else 0
