@@ -6,12 +6,13 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::health::logger::{self, LogLevel};
+use crate::pipeline::aside::Aside;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan};
 use crate::sinks::{HumanConfig, Sink, SinkError};
 use crate::synth::{Label, Pace, Render, Script, SyntheticConfig};
 use crate::time::Timestamp;
-use crate::wire::Envelope;
+use crate::wire::{Envelope, Origin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,9 +67,11 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan {
         source: Box::new(synthetic.build().map_err(plan::capture_error)?),
         analyser: plan::build_analyser(&config, pictures, false)?,
+        origin: Origin::new(None),
         sinks: vec![Box::new(human), Box::new(tally.clone())],
         limit: None,
         config: config.pipeline,
+        aside: Aside::default(),
     };
     let report = pipeline::run(plan, &stop).map_err(run_error)?;
     let end = Timestamp::from_secs(report.reader.frames as f64 / args.fps);

@@ -9,10 +9,13 @@ pub use layers::{ConfigError, Layers};
 use crate::capture::SourceSpec;
 use crate::dere_grl::DereGrlConfig;
 use crate::face::config::FaceConfig;
+use crate::health::governor::HealthConfig;
 use crate::health::logger::LogLevel;
+use crate::metrics::MetricsConfig;
 use crate::pipeline::PipelineConfig;
 use crate::sinks::{LogConfig, SinkSpec};
 use crate::spotting::AnalysisConfig;
+use crate::wire::DeviceName;
 use serde::{Deserialize, Serialize};
 
 /// The documented default configuration, as `mercam config default` prints it. A test holds it equal to
@@ -23,18 +26,25 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Name of this device in every event: 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`. Absent: the host's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceName>,
     /// Where frames come from.
     pub source: SourceSpec,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`.
     pub log: LogLevel,
     /// Threads and queues.
     pub pipeline: PipelineConfig,
+    /// What is done about heat.
+    pub health: HealthConfig,
     /// Detection and tracking of faces.
     pub face: FaceConfig,
     /// Registration, the neutral baseline, and spotting of onset, apex and offset.
     pub analysis: AnalysisConfig,
     /// The model.
     pub dere_grl: DereGrlConfig,
+    /// Counters and latencies for Prometheus.
+    pub metrics: MetricsConfig,
     /// Where events go; several are served at once.
     #[serde(rename = "sink")]
     pub sinks: Vec<SinkSpec>,
@@ -43,12 +53,15 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            device: None,
             source: SourceSpec::default(),
             log: LogLevel::Info,
             pipeline: PipelineConfig::default(),
+            health: HealthConfig::default(),
             face: FaceConfig::default(),
             analysis: AnalysisConfig::default(),
             dere_grl: DereGrlConfig::default(),
+            metrics: MetricsConfig::default(),
             sinks: vec![SinkSpec::Log(LogConfig::default())],
         }
     }

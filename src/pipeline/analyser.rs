@@ -8,7 +8,8 @@ use crate::dere_grl::{DereGrlError, Features, Recogniser, Recognition};
 use crate::event::{Detection, Event, Rejection, Stage, Status};
 use crate::face::{FaceError, stage::FaceStage};
 use crate::frame::{Content, Face, FaceId, Frame};
-use crate::spotting::{Analysis, Spotted};
+use crate::movement::SettingError;
+use crate::spotting::{Analysis, Spotted, SpottingConfig};
 
 /// How many relation weights a detection carries.
 const RELATIONS: usize = 5;
@@ -108,7 +109,11 @@ impl Analyser {
             Content::Faces(faces) => self.faces.clone_from(faces),
         }
         self.times.add(Timed::Face, watch.lap());
-        self.presence.update(frame.time, &self.faces, &self.wall, out);
+        let picture = match &frame.content {
+            Content::Picture(p) => Some((p.width() as f32, p.height() as f32)),
+            Content::Faces(_) => None,
+        };
+        self.presence.update(frame.time, &self.faces, picture, &self.wall, out);
         self.spotted.clear();
         self.analysis.push(frame.time, lost, &self.faces, &mut self.spotted);
         self.times.add(Timed::Spotting, watch.lap());
@@ -136,13 +141,34 @@ impl Analyser {
         Ok(())
     }
 
-    /// The state of the line; the channels' drops are for the caller to add.
+    /// The state of the line; the channels' numbers and the board's state are for the caller to add.
     pub fn status(&self) -> Status {
         let mut rejected: Vec<_> = self.analysis.rejections().iter().collect();
         for (_, n) in rejected.iter_mut().filter(|(reason, _)| *reason == Rejection::Model) {
             *n += self.rejected_by_model; // the spotter does not ask the model
         }
-        Status { rate: self.rate.fps(), faces: self.faces.len() as u32, rejected, ..self.status.clone() }
+        let (rate, faces, model) = (self.rate.fps(), self.faces.len() as u32, Some(self.model()));
+        Status { rate, faces, rejected, model, ..self.status.clone() }
+    }
+
+    /// Changes thresholds between two frames; movements under way are judged by the new ones.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range; nothing is changed then.
+    pub fn configure(&mut self, spotting: SpottingConfig, reject_none_above: f32) -> Result<(), SettingError> {
+        self.analysis.configure(spotting)?;
+        self.reject_none_above = reject_none_above;
+        Ok(())
+    }
+
+    /// Frames that are missing so far, wherever they were lost.
+    pub fn lost(&self) -> u64 {
+        self.status.lost
+    }
+
+    /// Frames per second, measured over the last seconds of source time.
+    pub fn rate(&self) -> f32 {
+        self.rate.fps()
     }
 
     /// How long each station took, per frame.

@@ -25,12 +25,12 @@ pub(super) fn certainty(d: &Detection) -> f32 {
 }
 
 /// One line about an event. Control characters never come through, whatever a name holds.
-pub(super) fn one_line(event: &Event) -> String {
+pub(crate) fn one_line(event: &Event) -> String {
     let text = match event {
         Event::Provisional(d) => detection(Stage::Provisional, d),
         Event::Confirmed(d) => detection(Stage::Confirmed, d),
         Event::Withdrawn(d) => detection(Stage::Withdrawn, d),
-        Event::FaceAppeared { face, at, bounds: b } => format!(
+        Event::FaceAppeared { face, at, bounds: b, .. } => format!(
             "face {} appeared at {:.3} s, {:.0}x{:.0} px at ({:.0}, {:.0})",
             face.0,
             at.us.as_secs(),
@@ -53,7 +53,7 @@ pub(super) fn one_line(event: &Event) -> String {
 }
 
 /// The text without control characters.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -76,6 +76,19 @@ fn detection(stage: Stage, d: &Detection) -> String {
                 d.component.name(),
                 d.amplitude
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_name_everywhere() {
+        for r in Rejection::ALL {
+            assert_eq!(serde_json::to_value(r).unwrap(), r.name());
         }
     }
 }

@@ -1,29 +1,46 @@
 //! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
 //!
-//! What every sink promises, and `tests/sinks.rs` checks for each: events leave in the order in which they came;
-//! an event that `send` took without an error has left the process; one that could not leave gives an error, so
-//! that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
-//! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
+//! What every sink promises, and `tests/compliance.rs` asks of each: events leave in the order in which they came; an
+//! event that `send` took without an error has left the process, or waits where the sink answers for it ([`Backlog`]);
+//! one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found
+//! again without help; `send` comes back within a bounded time wherever the operating system lets it (a pipe that nobody
+//! reads does not).
 
 mod backoff;
+mod budget;
+mod csv;
 mod describe;
 mod file;
 mod human;
+mod link;
 mod log;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+mod rotate;
 mod serial;
 mod spec;
 mod stdout;
+mod stream;
+mod udp;
 
 pub use backoff::Backoff;
+pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
-pub use log::{LogConfig, LogLevel, LogSink};
-pub use serial::{FlowControl, SerialConfig, SerialSink};
+pub use log::{LogConfig, LogLevel, LogSink, TARGET as EVENT_TARGET};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{MqttConfig, MqttSink};
+pub use serial::{FlowControl, Line, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
+pub use stream::{Kind as StreamKind, PORT, StreamConfig};
+pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
-use crate::wire::{EncodeError, Envelope};
+pub(crate) use describe::{one_line, printable};
+
+use crate::wire::{EncodeError, Envelope, Origin};
 use std::io;
+use std::time::Duration;
 
 /// What went wrong with a sink.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +59,14 @@ pub enum SinkError {
     /// The peer has gone for good and quietly (a closed pipe): stop without an error.
     #[error("{0}: the reader has gone")]
     Closed(String),
+    /// More events than the sink may send; this one is left out.
+    #[error("{sink}: more than `max_per_s` = {per_s} events per second, some are left out")]
+    Budget {
+        /// The sink's name.
+        sink: String,
+        /// The limit.
+        per_s: u32,
+    },
     /// This one event cannot be put on the wire; the sink itself is well.
     #[error("{sink}: event {seq} cannot be sent: {why}")]
     Event {
@@ -71,10 +96,25 @@ impl SinkError {
     }
 }
 
+/// What a sink that answers for delivery has taken and its peer has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Events that wait for the peer.
+    pub waiting: u64,
+    /// Events that were taken and given up since the start: the spool was full, they became too old, or its disk
+    /// damaged them.
+    pub given_up: u64,
+    /// What waits is still there when the process has ended.
+    pub survives: bool,
+}
+
 /// Something that takes events. Each sink runs on a thread of its own behind its own bounded channel.
 pub trait Sink: Send {
     /// For messages and counters.
     fn name(&self) -> &str;
+
+    /// Says which device and run the events will be of, before the first one comes.
+    fn introduce(&mut self, _origin: &Origin) {}
 
     /// Takes one event. A sink whose peer is away opens it again by itself.
     ///
@@ -82,7 +122,18 @@ pub trait Sink: Send {
     /// When the event could not be delivered; it is then counted as lost by the caller.
     fn send(&mut self, event: &Envelope) -> Result<(), SinkError>;
 
-    /// Writes out what is held back.
+    /// Does the work that is due without a new event: acknowledgements, repeats, opening again. Never waits. Gives the
+    /// time after which it wants to be called again; `None`: only after the next event.
+    fn pump(&mut self) -> Option<Duration> {
+        None
+    }
+
+    /// What it has taken and not delivered yet, or given up.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
+
+    /// Writes out what is held back, within a few seconds.
     ///
     /// # Errors
     /// When that fails.

@@ -2,13 +2,19 @@
 //!
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
-use super::{FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig};
+#[cfg(feature = "mqtt")]
+use super::MqttConfig;
+use super::{
+    CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig,
+    StreamKind, UdpConfig,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `serial:DEVICE`, each with options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`,
+/// `tcp:HOST:PORT`, `unix:PATH`, `mqtt:HOST`, each with options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -25,14 +31,37 @@ pub enum SinkSpec {
     Human(HumanConfig),
     /// JSON lines in a file.
     File(FileConfig),
+    /// Rows of a table in a file.
+    Csv(CsvConfig),
     /// Events on a serial line.
     Serial(SerialConfig),
+    /// Events as datagrams.
+    Udp(UdpConfig),
+    /// Events to a broker.
+    #[cfg(feature = "mqtt")]
+    Mqtt(MqttConfig),
+    /// Events to a host over TCP, acknowledged.
+    Tcp(StreamConfig),
+    /// Events to a host over a Unix domain socket, acknowledged.
+    Unix(StreamConfig),
 }
 
-/// The kinds, as they are written.
-const KINDS: [&str; 5] = ["log", "stdout", "human", "file", "serial"];
-
 impl SinkSpec {
+    /// The kinds, as they are written.
+    pub const KINDS: &[&str] = &[
+        "log",
+        "stdout",
+        "human",
+        "file",
+        "csv",
+        "serial",
+        "udp",
+        "tcp",
+        "unix",
+        #[cfg(feature = "mqtt")]
+        "mqtt",
+    ];
+
     /// The kind with all its defaults.
     fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
@@ -40,7 +69,13 @@ impl SinkSpec {
             "stdout" => Self::Stdout(StdoutConfig::default()),
             "human" => Self::Human(HumanConfig::default()),
             "file" => Self::File(FileConfig::default()),
+            "csv" => Self::Csv(CsvConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
+            "udp" => Self::Udp(UdpConfig::default()),
+            #[cfg(feature = "mqtt")]
+            "mqtt" => Self::Mqtt(MqttConfig::default()),
+            "tcp" => Self::Tcp(StreamConfig::default()),
+            "unix" => Self::Unix(StreamConfig::default()),
             _ => return None,
         })
     }
@@ -52,15 +87,26 @@ impl SinkSpec {
             Self::Stdout(_) => "stdout",
             Self::Human(_) => "human",
             Self::File(_) => "file",
+            Self::Csv(_) => "csv",
             Self::Serial(_) => "serial",
+            Self::Udp(_) => "udp",
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => "mqtt",
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
         }
     }
 
     /// The key that the part behind the colon belongs to, and what it is, for messages.
     const fn target(&self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::File(_) => Some(("path", "PATH")),
+            Self::File(_) | Self::Csv(_) => Some(("path", "PATH")),
+            Self::Udp(_) => Some(("address", "HOST:PORT")),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => Some(("address", "HOST")),
             Self::Serial(_) => Some(("device", "DEVICE")),
+            Self::Tcp(_) => Some(("address", "HOST:PORT")),
+            Self::Unix(_) => Some(("address", "PATH")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
     }
@@ -72,7 +118,13 @@ impl SinkSpec {
     pub fn validate(&self) -> Result<(), SinkError> {
         match self {
             Self::File(c) => c.validate(),
+            Self::Csv(c) => c.validate(),
             Self::Serial(c) => c.validate(),
+            Self::Udp(c) => c.validate(),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => c.validate(),
+            Self::Tcp(c) => c.validate(StreamKind::Tcp),
+            Self::Unix(c) => c.validate(StreamKind::Unix),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -88,7 +140,13 @@ impl SinkSpec {
             Self::Stdout(c) => Box::new(c.build()?),
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
-            Self::Serial(c) => Box::new(c.build()?),
+            Self::Csv(c) => Box::new(c.build()?),
+            Self::Udp(c) => Box::new(c.build()?),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => Box::new(c.build()?),
+            Self::Serial(c) => c.build()?,
+            Self::Tcp(c) => c.build(StreamKind::Tcp)?,
+            Self::Unix(c) => c.build(StreamKind::Unix)?,
         })
     }
 
@@ -175,12 +233,14 @@ fn typed(text: &str, like: &Value) -> Result<Value, String> {
 }
 
 fn unknown_kind(text: &str, kind: &str) -> SinkError {
-    let hint = if kind.starts_with("/dev/") {
+    let hint = if kind == "mqtt" {
+        "; this mercam was built without it: use the Debian package, or build with `--features mqtt`".to_owned()
+    } else if kind.starts_with("/dev/") {
         format!("; for a serial line write `serial:{kind}`")
     } else if kind.contains('/') || kind.contains('.') {
         format!("; for a file write `file:{kind}`")
     } else {
-        suggest(kind, &KINDS)
+        suggest(kind, SinkSpec::KINDS)
     };
     SinkError::Spec(format!("sink `{text}`: unknown kind `{kind}`{hint}"))
 }

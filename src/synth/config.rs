@@ -216,7 +216,7 @@ impl SyntheticConfig {
     }
 
     /// Inter-ocular distance that the faces really get, so that they do not overlap.
-    pub(super) fn placed_iod(&self) -> f32 {
+    pub fn placed_iod(&self) -> f32 {
         if self.faces <= 1 { self.iod } else { self.iod.min(self.width as f32 / self.faces as f32 / 3.9) }
     }
 

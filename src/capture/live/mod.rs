@@ -6,6 +6,7 @@ use super::mjpeg::MjpegDecoder;
 use super::modes::{CameraFormat, Mode};
 use super::timeline::{Clock, ClockKind, lost_between};
 use super::{CaptureError, Source, Step, take_luma};
+use crate::clock::unique;
 use crate::frame::{Content, Frame, Luma};
 use crate::time::Timestamp;
 use std::io;
@@ -13,8 +14,14 @@ use std::time::{Duration, Instant};
 
 /// Waits between attempts to open a lost camera: the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// A camera that ran for so long before it failed is tried again quickly; one that fails at once, more and more slowly.
+const STEADY: Duration = Duration::from_secs(10);
 /// A camera that is silent for so long (or for four frame intervals) is opened again.
 const STALL: Duration = Duration::from_secs(5);
+/// Frames that waited for longer than this before the first one was asked for are old.
+const STALE: Duration = Duration::from_millis(500);
+/// Old frames that are thrown away at most: more than any driver queues.
+const STALE_BUFFERS: u32 = 32;
 /// Frames skipped in one go at most, so that a camera faster than we are still gets a frame through.
 const SKIP_AT_ONCE: u32 = 8;
 
@@ -82,6 +89,8 @@ pub struct LiveCounts {
     pub unordered: u64,
     /// Times the camera was opened again.
     pub reopened: u64,
+    /// Attempts to open it again that failed.
+    pub attempts: u64,
 }
 
 /// A camera as a [`Source`].
@@ -89,6 +98,12 @@ pub struct LiveSource<O: Opener> {
     opener: O,
     state: State,
     book: Book,
+    /// When it was opened last.
+    opened: Instant,
+    /// The last wait before it was opened.
+    waited: Duration,
+    /// Whether a frame was asked for yet.
+    asked: bool,
 }
 
 enum State {
@@ -105,7 +120,19 @@ impl<O: Opener> LiveSource<O> {
         let camera = opener.open()?;
         log::info!("{}: {}", opener.name(), camera.mode);
         let book = Book::new(opener.name(), camera.mode);
-        Ok(Self { opener, state: State::Open { camera, heard: Instant::now() }, book })
+        Ok(Self {
+            opener,
+            state: State::Open { camera, heard: Instant::now() },
+            book,
+            opened: Instant::now(),
+            waited: Duration::ZERO,
+            asked: false,
+        })
+    }
+
+    /// The mode that it runs in.
+    pub fn mode(&self) -> Mode {
+        self.book.mode
     }
 
     /// What happened to the frames so far.
@@ -116,7 +143,24 @@ impl<O: Opener> LiveSource<O> {
     /// The camera does not answer any more: close it and begin to try again.
     fn lose(&mut self, why: &str) {
         log::error!("{}: {why}; opening it again until it is back", self.opener.name());
-        self.state = State::Lost { retry: Instant::now() + RETRY.0, wait: RETRY.0 };
+        let wait = if self.opened.elapsed() >= STEADY { RETRY.0 } else { (self.waited * 2).clamp(RETRY.0, RETRY.1) };
+        self.state = State::Lost { retry: Instant::now() + jittered(wait), wait };
+    }
+
+    /// Throws away what queued up between opening and the first question: while networks are built the queue runs over,
+    /// and what is in it is old. None of it is a loss, because nobody wanted it yet.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.asked, true) || self.opened.elapsed() < STALE {
+            return;
+        }
+        let State::Open { camera, heard } = &mut self.state else { return };
+        for _ in 0..STALE_BUFFERS {
+            if !matches!(camera.grabber.ready(Duration::ZERO), Ok(true)) || camera.grabber.take(&mut |_, _| {}).is_err()
+            {
+                break; // an error comes again when a frame is asked for
+            }
+        }
+        *heard = Instant::now();
     }
 
     /// One attempt to open a lost camera, when it is time for one.
@@ -137,13 +181,15 @@ impl<O: Opener> LiveSource<O> {
             Ok(camera) => {
                 log::info!("{}: the camera is back", self.opener.name());
                 self.book.begin_again(camera.mode);
+                (self.opened, self.waited) = (Instant::now(), wait);
                 self.state = State::Open { camera, heard: Instant::now() };
                 Ok(())
             }
             Err(e) => {
                 log::debug!("still lost: {e}");
+                self.book.counts.attempts += 1;
                 let wait = (wait * 2).min(RETRY.1);
-                self.state = State::Lost { retry: Instant::now() + wait, wait };
+                self.state = State::Lost { retry: Instant::now() + jittered(wait), wait };
                 Ok(())
             }
         }
@@ -159,7 +205,12 @@ impl<O: Opener> Source for LiveSource<O> {
         true
     }
 
+    fn attempts(&self) -> u64 {
+        self.book.counts.attempts
+    }
+
     fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Result<Step, CaptureError> {
+        self.begin();
         let deadline = Instant::now() + timeout;
         let mut skipped = 0;
         loop {
@@ -207,11 +258,16 @@ impl<O: Opener> Source for LiveSource<O> {
     }
 }
 
+/// A wait that is up to a quarter shorter, so that several devices on one hub do not try in step.
+fn jittered(wait: Duration) -> Duration {
+    wait - wait / 4 * (unique() % 1000) as u32 / 1000
+}
+
 impl<O: Opener> Drop for LiveSource<O> {
     fn drop(&mut self) {
         let c = &self.book.counts;
         log::info!(
-            "{}: {} frames delivered, {} lost by the driver, {} skipped for newer ones, {} damaged, {} not decodable, {} out of order, opened again {} times",
+            "{}: {} frames delivered, {} lost by the driver, {} skipped for newer ones, {} damaged, {} not decodable, {} out of order, opened again {} times ({} attempts failed)",
             self.opener.name(),
             c.delivered,
             c.lost,
@@ -219,7 +275,8 @@ impl<O: Opener> Drop for LiveSource<O> {
             c.damaged,
             c.corrupt,
             c.unordered,
-            c.reopened
+            c.reopened,
+            c.attempts
         );
     }
 }

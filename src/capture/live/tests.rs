@@ -137,6 +137,16 @@ fn play_on(source: &mut LiveSource<Script>, script: &Script) -> (Vec<(u64, u32, 
 }
 
 #[test]
+fn what_queued_up_before_anybody_asked_is_thrown_away_and_is_no_loss() {
+    let (mut source, script) = camera(&[Act::Frames(&[(0, 0), (1, 10_000), (2, 20_000)])]);
+    source.opened = source.opened.checked_sub(STALE * 2).unwrap();
+    script.acts.lock().unwrap().extend([Act::Silence, Act::Frames(&[(900, 9_000_000)])]);
+    let (frames, counts) = play_on(&mut source, &script);
+    assert_eq!(frames, [(0, 0, 9_000_000, 132)]);
+    assert_eq!((counts.lost, counts.skipped), (0, 0));
+}
+
+#[test]
 fn the_newest_of_several_waiting_frames_wins() {
     let (frames, counts) = play(&[Act::Frames(&[(0, 0)]), Act::Frames(&[(1, 10_000), (2, 20_000), (3, 30_000)])]);
     assert_eq!(frames, [(0, 0, 0, 0), (3, 2, 30_000, 3)]);
@@ -221,6 +231,28 @@ fn a_lost_camera_is_opened_again_and_the_pause_is_counted() {
         assert_eq!(frames, [(0, 0, 100_000, 7), (50, 49, 600_000, 0), (51, 0, 610_000, 1)], "{failure:?}");
         assert_eq!(counts.reopened, 1);
     }
+}
+
+#[test]
+fn a_camera_that_fails_at_once_again_and_again_is_tried_more_and_more_slowly() {
+    let failure = Act::TakeFails(rustix::io::Errno::IO);
+    let (mut source, _script) = camera(&[failure; 40]);
+    let mut frame = blank_frame();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1000) {
+        assert_eq!(source.next(&mut frame, Duration::from_millis(50)).unwrap(), Step::Timeout);
+    }
+    // Waits of 0.1, 0.2, 0.4 s ..., each at most a quarter shorter, instead of ten times a second.
+    assert!((1..=4).contains(&source.counts().reopened), "{:?}", source.counts());
+}
+
+#[test]
+fn failed_attempts_are_counted_for_the_watchdog() {
+    let (mut source, script) = camera(&[Act::WaitFails(rustix::io::Errno::NODEV), Act::OpenFails, Act::OpenFails]);
+    script.acts.lock().unwrap().push_back(Act::Frames(&[(0, 0)]));
+    let mut frame = blank_frame();
+    while source.next(&mut frame, Duration::from_millis(150)).unwrap() != Step::Frame {}
+    assert_eq!((source.attempts(), source.counts().reopened), (2, 1));
 }
 
 #[test]

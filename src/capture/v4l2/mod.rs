@@ -12,7 +12,6 @@ use super::rate::{Rate, Size};
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use v4l::video::Capture as _;
 use v4l::{Device, FourCC, Fraction};
 
@@ -71,8 +70,7 @@ impl Opener for Camera {
     }
 
     fn now_us(&self) -> i64 {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Duration::try_from(now).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+        crate::clock::monotonic_us()
     }
 }
 
@@ -81,7 +79,7 @@ fn set_mode(device: &Device, mode: Mode) -> io::Result<Result<(Mode, usize), Str
     // Stride and size are 0 here, so the driver computes them; values read before would be kept.
     let wanted = v4l::Format::new(mode.size.width, mode.size.height, FourCC::new(mode.format.fourcc()));
     let got = device.set_format(&wanted)?;
-    let format = got.fourcc.str().ok().and_then(CameraFormat::from_name);
+    let format = got.fourcc.str().ok().and_then(|name| CameraFormat::from_name(name.trim_end()));
     let (Some(format), Some(size)) = (format, Size::new(got.width, got.height)) else {
         return Ok(Err(format!(
             "asked for {mode}, the driver gives {} {}x{}, which mercam does not read; try another ?format= or ?size=",
