@@ -115,7 +115,8 @@ impl MovementStage {
     ///
     /// `None` when the face cannot be registered (fewer than six usable rigid landmarks, no usable landmark to
     /// start from) or the time is not later than the last one; such a frame counts as lost.
-    /// A landmark that is not finite is put out as not moved, with confidence 0.
+    /// A landmark that is not finite is put out as not moved, with confidence 0; one without confidence stays where it
+    /// was seen last.
     pub fn push(&mut self, time: Timestamp, lost_before: u32, face: &Face) -> Option<&Movement> {
         self.lost = self.lost.saturating_add(lost_before);
         let dt_ms = self.last.map_or(0.0, |last| time.ms_since(last) as f32);
