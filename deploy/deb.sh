@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a Debian package of a built binary, with dpkg-deb alone.
 # Usage: deploy/deb.sh BINARY [ARCH] [OUTDIR]     ARCH: amd64 (default: this machine's), arm64, armhf
+# DEBFULLNAME and DEBEMAIL name the maintainer, as for dpkg's own tools: lintian wants a real address.
 # The manual page and the completions are printed by the program itself. For a binary that does not run here, name one
 # that does: MERCAM_HOST=target/debug/mercam deploy/deb.sh target/aarch64.../release/mercam arm64
 set -eu
@@ -33,7 +34,7 @@ gzip -9n "$root"/usr/share/man/man1/*.1
 "$host" completions bash > "$root/usr/share/bash-completion/completions/mercam"
 "$host" completions zsh > "$root/usr/share/zsh/vendor-completions/_mercam"
 "$host" completions fish > "$root/usr/share/fish/vendor_completions.d/mercam.fish"
-sed "s/@VERSION@/$version/" "$here/deploy/changelog" | gzip -9n > "$root/usr/share/doc/mercam/changelog.Debian.gz"
+sed "s/@VERSION@/$version/; s/<.*>/<${DEBEMAIL:-mercam@localhost.localdomain}>/" "$here/deploy/changelog" | gzip -9n > "$root/usr/share/doc/mercam/changelog.Debian.gz"
 
 mkdir "$root/DEBIAN"
 # cargo-deb's and dpkg-shlibdeps' automatic answer is this machine's libc; what the binary needs is its newest symbol.
@@ -43,17 +44,17 @@ cat > "$root/DEBIAN/control" << EOF
 Package: mercam
 Version: $version-1
 Architecture: $arch
-Maintainer: mercam maintainers <mercam@localhost.localdomain>
+Maintainer: ${DEBFULLNAME:-mercam maintainers} <${DEBEMAIL:-mercam@localhost.localdomain}>
 Section: science
 Priority: optional
 Installed-Size: $(du -k -s "$root" | cut -f1)
 ${libc:+Depends: libc6 (>= $libc)$gcc
 }Recommends: udev
 Description: private micro-expression sensor
- mercam watches a camera, follows the faces in it with sub-pixel precision, spots
- short facial movements, recognises each with a small graph network, and sends
- the detections with their reasons to a log, a file or a serial line. No picture
- leaves the process.
+ mercam watches a camera, follows the faces in it with sub-pixel precision,
+ spots short facial movements, recognises each with a small graph network, and
+ sends the detections with their reasons to a log, a file or a serial line.
+ No picture leaves the process.
 EOF
 echo /etc/mercam/mercam.toml > "$root/DEBIAN/conffiles"
 put 755 "$here/deploy/postinst" DEBIAN/postinst
