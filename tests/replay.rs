@@ -12,6 +12,7 @@ fn mercam(args: &[&str]) -> String {
         .args(args)
         .args(["--log", "error"])
         .env_remove("MERCAM_CONFIG")
+        .env_remove("MERCAM_RENEW_GOLDEN") // the program takes MERCAM_... for configuration
         .output()
         .unwrap();
     assert_eq!(out.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));

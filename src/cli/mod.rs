@@ -14,6 +14,7 @@ mod models;
 mod output;
 mod part;
 mod plan;
+mod recognise;
 mod record;
 mod reload;
 mod run;
@@ -70,6 +71,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
+    /// Recognise movements measured elsewhere: the network alone, one JSON line each
+    Recognise(recognise::Args),
     /// List, verify, fetch or install the face networks
     Models(models::Args),
     /// Write the manual pages into a folder
@@ -96,6 +99,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Host(args) => host::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Recognise(args) => recognise::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Man(args) => man::man(&args),
         Command::Completions(args) => man::completions(&args),

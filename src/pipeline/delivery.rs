@@ -139,13 +139,13 @@ impl Delivery {
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
-        self.forward(envelope);
+        self.forward(&envelope);
     }
 
     /// Sends an event of somebody else as it is to every sink.
-    pub fn forward(&self, envelope: Arc<Envelope>) {
+    pub fn forward(&self, envelope: &Arc<Envelope>) {
         for lane in &self.lanes {
-            if lane.outlet.send(Arc::clone(&envelope)).is_err() {
+            if lane.outlet.send(Arc::clone(envelope)).is_err() {
                 lane.gauges.failed.add(1);
             }
         }
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use crate::event::Status;
 
-    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck` or a later one.
     struct Fake {
         taken: Arc<Mutex<Vec<u64>>>,
         stuck: u64,
@@ -284,7 +284,7 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            if event.seq == self.stuck {
+            if event.seq >= self.stuck {
                 std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, MIRROR, NODES
+from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, MIRROR
 
 FORMAT = "mercam-movement-table"
 VERSION = 2
@@ -298,32 +298,3 @@ def _first(what: str, wrong: np.ndarray, column: str, values: np.ndarray, mend: 
     if wrong.any():
         r = int(wrong.argmax())
         raise TableError(f"{what}, row {r + 1}, column {column}: {values[r].item()!r} ({int(wrong.sum())} such rows); {mend}")
-
-
-def write(path: Path, s) -> None:
-    """Synthetic samples as a table; the form follows the ending."""
-    from .actions import CLASSES
-
-    subject = np.asarray(s.subject).astype(str)
-    note = {"description": "synthetic movements of invented people"}
-    save_table(path, make_table(s.x, s.y, subject, CLASSES, database="synthetic", header=note))
-
-
-def read(path: Path):
-    """The rows of a table with mercam's own nodes and features as samples for the shipped network."""
-    from .actions import CLASSES
-    from .synth import FULL_ACTION, Samples
-
-    t = load_table(path)
-    if t.nodes != LANDMARKS or t.features != FEATURES:
-        got = f"{len(t.nodes)} nodes with {', '.join(t.features)}"
-        raise TableError(f"{path}: it has {got}; the shipped network sees {NODES} nodes with {', '.join(FEATURES)}")
-    other = [c for c in t.classes if c not in CLASSES]
-    if other:
-        raise TableError(f"{path}: class {other[0]!r} is none of {', '.join(CLASSES)}")
-    y = np.array([CLASSES.index(c) for c in t.classes])[t.label]
-    length = np.hypot(t.x[..., 2], t.x[..., 3])
-    parts = [length[:, s - FIRST_NODE : e - FIRST_NODE].max(1) for _, s, e in COMPONENTS]
-    action = np.minimum(np.stack(parts, 1) / FULL_ACTION, 2).astype(np.float32)
-    people = np.unique(t.groups, return_inverse=True)[1]
-    return Samples(t.x, y, action, np.full(len(t), np.nan), people, np.full(len(t), -1))
