@@ -25,6 +25,17 @@ struct Flight {
     arrived: bool,
 }
 
+/// What is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication<'a> {
+    /// Where.
+    pub topic: String,
+    /// The text.
+    pub payload: &'a [u8],
+    /// The broker keeps it for whoever subscribes later.
+    pub retain: bool,
+}
+
 /// What a session did in one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Round {
@@ -90,13 +101,13 @@ impl Session {
         self.flights.push_back(Flight { packet, record, sent: now, arrived: false });
     }
 
-    /// Publishes what waits, as far as there is room, and takes acknowledgements. `topic` gives the topic of a
-    /// record's first byte, and whether it is retained; `before` is the newest record of earlier sessions.
+    /// Publishes what waits, as far as there is room, and takes acknowledgements. `read` makes a publication of a
+    /// record; `before` is the newest record of earlier sessions.
     pub fn round(
         &mut self,
         spool: &mut Spool,
         before: Option<RecordId>,
-        topic: impl Fn(u8) -> (String, bool),
+        read: impl Fn(&[u8]) -> Option<Publication<'_>>,
         now: Instant,
     ) -> Result<Round, Broken> {
         let mut round = Round::default();
@@ -107,10 +118,9 @@ impl Session {
             self.newest = Some(record.id);
             let again = before.is_some_and(|b| record.id <= b);
             round.again += u64::from(again);
-            // A record that is no event of this sink goes nowhere, and must not be in the way.
-            let Some((kind, payload)) = record.payload.split_first() else { continue };
-            let (topic, retain) = topic(*kind);
-            self.publish(&topic, payload, retain, again, Some(record.id), now);
+            // A record that is none of ours is acknowledged with the next one that is.
+            let Some(p) = read(&record.payload) else { continue };
+            self.publish(&p.topic, p.payload, p.retain, again, Some(record.id), now);
         }
         // Half the time that the broker waits for: a late packet is no reason to be thrown out.
         if self.pinged.is_none() && now.duration_since(self.spoke) >= self.keep_alive / 2 {

@@ -3,7 +3,7 @@
 use super::MqttConfig;
 use super::dial::{Dialing, Failure};
 use super::session::Session;
-use super::topics::{KINDS, OFFLINE, ONLINE, Topics, retained};
+use super::topics::{OFFLINE, ONLINE, Topics};
 use crate::sinks::{Backlog, Backoff, Sink, SinkError};
 use crate::spool::{RecordId, Spool, SpoolConfig, SpoolError};
 use crate::wire::{DeviceName, Envelope, Origin, json};
@@ -76,10 +76,6 @@ impl MqttSink {
         })
     }
 
-    fn become_device(&mut self, device: DeviceName) {
-        self.topics.get_or_insert_with(|| Topics::new(&self.config.topic, device));
-    }
-
     /// Opens the connection when that is due, publishes, and listens.
     fn step(&mut self, now: Instant) {
         let Some(topics) = &self.topics else { return };
@@ -107,11 +103,7 @@ impl MqttSink {
             }
         }
         let State::Open(session) = &mut self.state else { return };
-        let topic = |kind: u8| {
-            let kind = KINDS.get(usize::from(kind)).copied().unwrap_or("unknown");
-            (topics.event(kind), retained(kind))
-        };
-        match session.round(&mut self.spool, self.newest, topic, now) {
+        match session.round(&mut self.spool, self.newest, |record| topics.publication(record), now) {
             Ok(round) => {
                 if round.again > 0 {
                     self.again += round.again;
@@ -157,17 +149,15 @@ impl Sink for MqttSink {
     }
 
     fn introduce(&mut self, origin: &Origin) {
-        self.become_device(origin.device.clone());
+        self.topics.get_or_insert_with(|| Topics::new(&self.config.topic, origin.device.clone()));
         self.step(Instant::now());
     }
 
     fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-        if self.topics.is_none() {
-            self.become_device(event.device.parse().unwrap_or_else(|_| DeviceName::of_host()));
-        }
-        let kind = KINDS.iter().position(|k| *k == event.event.kind()).unwrap_or(KINDS.len());
+        let device = || event.device.parse().unwrap_or_else(|_| DeviceName::of_host());
+        let topics = self.topics.get_or_insert_with(|| Topics::new(&self.config.topic, device()));
         self.record.clear();
-        self.record.push(kind as u8);
+        topics.begin_record(&event.device, event.event.kind(), &mut self.record);
         json::encode(event, &mut self.record).map_err(|why| SinkError::event(&self.name, event, why))?;
         let taken = self.spool.append(&self.record);
         taken.map_err(|e| SinkError::Unavailable { what: self.name.clone(), why: e.to_string() })?;

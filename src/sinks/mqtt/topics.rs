@@ -1,5 +1,6 @@
 //! Where events are published, and what Home Assistant is told about them.
 
+use super::session::Publication;
 use crate::wire::DeviceName;
 use serde_json::{Value, json};
 
@@ -12,21 +13,21 @@ pub const OFFLINE: &[u8] = b"offline";
 pub const KINDS: [&str; 6] = ["provisional", "confirmed", "withdrawn", "face_appeared", "face_left", "status"];
 
 /// Whether the broker keeps the last event of this kind for whoever subscribes later.
-pub fn retained(kind: &str) -> bool {
+fn retained(kind: &str) -> bool {
     kind == "status"
 }
 
 /// The topics of one device: `PREFIX/DEVICE/KIND`.
 #[derive(Debug, Clone)]
 pub struct Topics {
-    base: String,
+    prefix: String,
     device: DeviceName,
 }
 
 impl Topics {
     /// Below this prefix.
     pub fn new(prefix: &str, device: DeviceName) -> Self {
-        Self { base: format!("{prefix}/{device}"), device }
+        Self { prefix: prefix.into(), device }
     }
 
     /// The device.
@@ -36,12 +37,31 @@ impl Topics {
 
     /// Events of a kind.
     pub fn event(&self, kind: &str) -> String {
-        format!("{}/{kind}", self.base)
+        format!("{}/{}/{kind}", self.prefix, self.device)
+    }
+
+    /// Puts an event's device and kind before its JSON, as it waits in the spool: a host forwards the events of others.
+    pub fn begin_record(&self, device: &str, kind: &str, record: &mut Vec<u8>) {
+        let device = device.parse::<DeviceName>();
+        let name = device.as_ref().unwrap_or(&self.device).as_str();
+        record.push(KINDS.iter().position(|k| *k == kind).unwrap_or(KINDS.len()) as u8);
+        record.push(name.len() as u8); // a name has 64 bytes at most
+        record.extend_from_slice(name.as_bytes());
+    }
+
+    /// What is published of a record; `None` when it is none.
+    pub fn publication<'a>(&self, record: &'a [u8]) -> Option<Publication<'a>> {
+        let (&kind, rest) = record.split_first()?;
+        let (&length, rest) = rest.split_first()?;
+        let (device, payload) = rest.split_at_checked(usize::from(length))?;
+        let (device, kind) = (std::str::from_utf8(device).ok()?, KINDS.get(usize::from(kind))?);
+        let topic = format!("{}/{device}/{kind}", self.prefix);
+        Some(Publication { topic, payload, retain: retained(kind) })
     }
 
     /// `online` or `offline`, retained.
     pub fn availability(&self) -> String {
-        format!("{}/availability", self.base)
+        self.event("availability")
     }
 
     /// What Home Assistant wants to know: a retained message for each thing it shows.
@@ -107,6 +127,22 @@ impl Topics {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_event_is_published_under_the_name_of_its_device() {
+        let topics = Topics::new("site", "hub".parse().unwrap());
+        for (device, topic) in [("kiosk-1", "site/kiosk-1/status"), ("", "site/hub/status"), ("a/+", "site/hub/status")]
+        {
+            let mut record = Vec::new();
+            topics.begin_record(device, "status", &mut record);
+            record.extend_from_slice(b"{}");
+            let expected = Publication { topic: topic.into(), payload: b"{}", retain: true };
+            assert_eq!(topics.publication(&record), Some(expected));
+        }
+        for bad in [&b""[..], b"\x01", b"\x01\x09abc", b"\x09\x01a{}", b"\x01\x01\xff{}"] {
+            assert_eq!(topics.publication(bad), None, "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_device_has_topics_of_its_own_and_tells_where_they_are() {
