@@ -41,7 +41,7 @@ pub struct Cpu {
     pub name: String,
     /// Architecture and features that tract has found: `aarch64,dotprod`.
     pub features: String,
-    /// tract's sets of kernels for matrix products, best first: `armv7neon > generic`.
+    /// tract's sets of kernels for matrix products, best first: `armv7neon > armvfpv2 > generic`.
     pub kernels: String,
     /// What tract had to be told, as `KNOB=value, because ...`; nothing on most machines.
     pub told: Vec<String>,
