@@ -5,12 +5,18 @@
 
 use crate::event::Moment;
 use crate::time::Timestamp;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970 (UTC) by the wall clock; may jump.
 pub fn wall_unix_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A number that no other call, process or device gives: from the system's randomness, the time and this process.
+pub fn unique() -> u64 {
+    RandomState::new().hash_one((std::process::id(), wall_unix_us()))
 }
 
 /// Measures how long something of ours takes.

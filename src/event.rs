@@ -191,6 +191,21 @@ pub struct Status {
     /// Events dropped so far, by channel name. In JSON an object.
     #[serde(with = "crate::wire::map")]
     pub dropped: Vec<(String, u64)>,
+    /// Events that wait now, by channel name: in the channel of a sink, and in its spool. In JSON an object.
+    #[serde(default, with = "crate::wire::map")]
+    pub waiting: Vec<(String, u64)>,
+    /// Temperature of the hottest part of the board, in degrees Celsius, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f32>,
+    /// Whether the board lowers its clock now because of heat or power, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<bool>,
+    /// Whether the board's supply is too weak now, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_voltage: Option<bool>,
+    /// The model that classifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelRef>,
 }
 
 /// Everything that can be sent to a sink.
@@ -211,6 +226,10 @@ pub enum Event {
         at: Moment,
         /// Where, in pixels.
         bounds: Rect,
+        /// Where, in shares of the picture's width and height (0 to 1 inside it); absent when no picture's size is
+        /// known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relative: Option<Rect>,
     },
     /// A face track ended.
     FaceLeft {

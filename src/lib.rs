@@ -23,6 +23,7 @@ pub mod landmarks;
 pub mod movement;
 pub mod pipeline;
 pub mod sinks;
+pub mod spool;
 pub mod spotting;
 pub mod synth;
 pub mod time;

@@ -61,6 +61,20 @@ fn every_command_teaches() {
 }
 
 #[test]
+fn the_bench_reports_every_station_that_worked() {
+    let source = "synthetic:?render=landmarks&pace=fast&duration=10";
+    let out = run(&["bench", "--source", source, "--json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let stations: Vec<_> = report["stations"].as_array().unwrap().iter().map(|s| s["station"].as_str()).collect();
+    assert_eq!(stations, ["source", "face", "spotting", "dere_grl", "frame"].map(Some));
+    assert!(report["frames_with_face"].as_u64().unwrap() > 900, "{report}");
+    assert!(report["fps"].as_f64().unwrap() > 0.0);
+    let table = text(&run(&["bench", "--source", source, "--frames", "200"]).stdout);
+    assert!(table.contains("analysis of a frame, all") && table.contains("200 frames"), "{table}");
+}
+
+#[test]
 fn the_printed_default_is_accepted_and_is_the_default() {
     let out = run(&["config", "default"]);
     let file = tempfile::NamedTempFile::new().unwrap();

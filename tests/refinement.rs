@@ -2,7 +2,7 @@
 //! and the same pictures through the landmark network alone.
 //!
 //! `cargo test --test refinement -- --nocapture` prints the table. The comparison of the landmark networks is long and
-//! not part of the tests: `cargo test --test refinement -- --ignored --nocapture`.
+//! not part of the tests: `cargo test --test refinement -- --ignored --nocapture`. docs/reference/face-models.md has it.
 //! What is not in the cache is fetched; with `MERCAM_OFFLINE=1` a test says so and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 

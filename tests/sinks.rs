@@ -1,23 +1,20 @@
-//! What every sink promises, checked for each: order, nothing held back at the end, broken peers, recovery, and
-//! that an event which did not leave was reported to the caller.
+//! What is special to each kind of sink; what all promise is in `compliance.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "sinks/pty.rs"]
 mod pty;
 #[path = "data/wire/sample.rs"]
+#[allow(dead_code)] // shared with `compliance.rs` and `wire.rs`
 mod sample;
 #[path = "sinks/serial.rs"]
 mod serial;
 
 use mercam::event::{Detection, Event, Rejection};
-use mercam::sinks::{Human, LogConfig, Sink, SinkError, SinkSpec, StdoutSink};
+use mercam::sinks::{Human, Sink, SinkError, SinkSpec, StdoutSink};
 use mercam::time::Timestamp;
 use mercam::wire::{Deframer, Envelope, Format, json};
-use pty::Pty;
-use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 use std::sync::Mutex;
 
 fn confirmed(seq: u64) -> Envelope {
@@ -40,135 +37,6 @@ fn decoded(format: Format, bytes: &[u8]) -> Vec<Envelope> {
 
 fn numbers(events: &[Envelope]) -> Vec<u64> {
     events.iter().map(|e| e.seq).collect()
-}
-
-/// The numbers behind each `#` that begins a detection in readable text.
-fn readable_numbers(text: &str) -> Vec<u64> {
-    text.lines()
-        .filter_map(|l| l.split_once('#')?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
-        .collect()
-}
-
-/// Takes the lines of `mercam::event` that the log sink writes, apart for each thread, which is each test.
-struct Capture;
-thread_local!(static LOGGED: RefCell<String> = const { RefCell::new(String::new()) });
-
-impl log::Log for Capture {
-    fn enabled(&self, m: &log::Metadata) -> bool {
-        m.target() == "mercam::event"
-    }
-    fn log(&self, r: &log::Record) {
-        if self.enabled(r.metadata()) {
-            LOGGED.with_borrow_mut(|l| l.push_str(&format!("{} {}\n", r.level(), r.args())));
-        }
-    }
-    fn flush(&self) {}
-}
-
-/// A peer that reads all it gets; `end` is called when the sink is gone.
-struct Peer {
-    sink: Box<dyn Sink>,
-    end: Box<dyn FnOnce() -> Vec<u64>>,
-}
-
-fn on_pipe(make: impl FnOnce(std::io::PipeWriter) -> Box<dyn Sink>, read: fn(&[u8]) -> Vec<u64>) -> Peer {
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut all = Vec::new();
-        reader.read_to_end(&mut all).unwrap();
-        all
-    });
-    Peer { sink: make(writer), end: Box::new(move || read(&thread.join().unwrap())) }
-}
-
-fn on_pty(format: Format) -> Peer {
-    let pty = Pty::open();
-    let sink = build(&format!("serial:{}?format={format}", pty.path().display()));
-    Peer { sink, end: Box::new(move || numbers(&decoded(format, &pty.until_hang_up()))) }
-}
-
-fn every_sink(dir: &Path) -> Vec<Peer> {
-    log::set_logger(&Capture).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
-    let file = dir.join("events.jsonl");
-    vec![
-        Peer {
-            sink: Box::new(LogConfig::default().build()),
-            end: Box::new(|| LOGGED.with_borrow(|l| readable_numbers(l))),
-        },
-        on_pipe(|w| Box::new(StdoutSink::to(w)), json_numbers),
-        on_pipe(|w| Box::new(Human::new(w, true)), |b| readable_numbers(std::str::from_utf8(b).unwrap())),
-        Peer {
-            sink: build(&format!("file:{}", file.display())),
-            end: Box::new(move || json_numbers(&fs::read(file).unwrap())),
-        },
-        on_pty(Format::Text),
-        on_pty(Format::Binary),
-    ]
-}
-
-#[test]
-fn every_sink_keeps_the_order_and_holds_nothing_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut names = Vec::new();
-    for Peer { mut sink, end } in every_sink(dir.path()) {
-        let name = sink.name().to_owned();
-        for seq in 0..200 {
-            sink.send(&confirmed(seq)).unwrap_or_else(|e| panic!("{name}: {e}"));
-            if seq == 100 {
-                sink.flush().unwrap_or_else(|e| panic!("{name}: {e}"));
-            }
-        }
-        assert_eq!(sink.trouble(), None, "{name}");
-        drop(sink); // without a last flush: stopping in a hurry loses nothing either
-        assert!(end().into_iter().eq(0..200), "{name}");
-        names.push(name);
-    }
-    assert_eq!(names.len(), 6);
-}
-
-#[test]
-fn every_sink_takes_every_kind_of_event() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("all.jsonl");
-    let sinks: Vec<Box<dyn Sink>> = vec![
-        Box::new(LogConfig::default().build()),
-        Box::new(StdoutSink::to(std::io::sink())),
-        Box::new(Human::new(std::io::sink(), false)),
-        build(&format!("file:{}", path.display())),
-    ];
-    for mut sink in sinks {
-        sample::all().iter().for_each(|e| sink.send(e).unwrap());
-    }
-    let text = fs::read_to_string(path).unwrap();
-    let back: Vec<_> = text.lines().map(|l| json::decode(l.as_bytes()).unwrap()).collect();
-    assert_eq!(back, sample::all());
-}
-
-#[test]
-fn an_event_that_cannot_be_written_down_harms_no_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.jsonl");
-    let pty = Pty::open();
-    let bad = Envelope::new(1, Event::Confirmed(Detection { amplitude: f32::NAN, ..sample::detection(1) }));
-    let (reader, writer) = std::io::pipe().unwrap();
-    for mut sink in [
-        Box::new(StdoutSink::to(writer)) as Box<dyn Sink>,
-        build(&format!("file:{}", path.display())),
-        build(&format!("serial:{}", pty.path().display())),
-    ] {
-        sink.send(&confirmed(0)).unwrap();
-        let e = sink.send(&bad).unwrap_err();
-        assert!(matches!(e, SinkError::Event { seq: 1, .. }), "{e}");
-        assert!(e.to_string().contains("amplitude"), "{e}");
-        assert_eq!(sink.trouble(), None, "the sink itself is well");
-        sink.send(&confirmed(2)).unwrap();
-    }
-    let mut lines = String::new();
-    BufReader::new(reader).read_to_string(&mut lines).unwrap();
-    assert_eq!(json_numbers(lines.as_bytes()), [0, 2]);
-    assert_eq!(json_numbers(&fs::read(path).unwrap()), [0, 2]);
-    assert_eq!(numbers(&decoded(Format::Text, &pty.until_hang_up())), [0, 2]);
 }
 
 #[test]
@@ -277,6 +145,15 @@ fn a_file_stays_within_its_size_and_the_newest_are_kept() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     assert!(got.iter().copied().eq(40 - got.len() as u64..40), "{got:?}");
 
+    // Not more than the total, whatever `keep` says; what an earlier run kept beyond it goes too.
+    let mut sink = build(&format!("file:{}?max_bytes=4000&keep=9&max_total_bytes=9000", path.display()));
+    (40..80).for_each(|seq| sink.send(&confirmed(seq)).unwrap());
+    let sizes: Vec<u64> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).collect();
+    assert!(sizes.len() >= 2 && sizes.iter().sum::<u64>() <= 9000, "{sizes:?}");
+    drop(sink);
+    drop(build(&format!("file:{}?keep=0", path.display())));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
     // Where it cannot be turned over, it grows, and nothing is lost.
     let path = dir.path().join("stuck");
     fs::create_dir_all(dir.path().join("stuck.1/in the way")).unwrap();
@@ -290,6 +167,109 @@ fn a_file_stays_within_its_size_and_the_newest_are_kept() {
     (0..5).for_each(|seq| sink.send(&confirmed(seq)).unwrap());
     assert_eq!(json_numbers(&fs::read(&path).unwrap()), [4]);
     assert!(!dir.path().join("alone.1").exists());
+}
+
+#[test]
+fn a_table_has_the_columns_that_its_first_line_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.csv");
+    let spec = format!("csv:{}?max_bytes=6000&keep=9", path.display());
+    let mut sink = build(&spec);
+    sample::all().iter().for_each(|e| sink.send(e).unwrap());
+    (10..30).for_each(|seq| sink.send(&confirmed(seq)).unwrap());
+    drop(sink);
+    let oldest = (1..).take_while(|n| dir.path().join(format!("events.csv.{n}")).exists()).last().unwrap();
+    let text = fs::read_to_string(dir.path().join(format!("events.csv.{oldest}"))).unwrap();
+    let rows: Vec<Vec<String>> = text.lines().map(cells).collect();
+    assert!(rows.iter().all(|r| r.len() == rows[0].len()), "{text}");
+    let cell = |row: usize, column: &str| {
+        let at = rows[0].iter().position(|c| c == column).unwrap_or_else(|| panic!("no column {column}"));
+        rows[row + 1][at].as_str()
+    };
+    // Numbered as in `sample::all`.
+    assert_eq!((cell(0, "kind"), cell(0, "timestamp"), cell(0, "width")), ("face_appeared", "11.000000", "190"));
+    assert_eq!((cell(1, "success"), cell(1, "offset"), cell(1, "duration_ms")), ("0", "", ""));
+    for (column, value) in [
+        ("seq", "2"),
+        ("id", "7"),
+        ("face_id", "3"),
+        ("timestamp", "12.118000"),
+        ("unix_time", "1764000012.118000"),
+        ("success", "1"),
+        ("confidence", "0.93"),
+        ("class", "surprise"),
+        ("probability", "0.8125"),
+        ("duration_ms", "206.500"),
+        ("right_brow_r", "0.7"),
+        ("mouth_r", "0.05"),
+        ("component", "right_brow"),
+        ("amplitude_iod", "0.0312"),
+        ("reason", ""),
+        ("probabilities", "negative=0.0625 positive=0.125 surprise=0.8125"),
+        ("relations", "mouth>left_brow=0.31 right_brow>left_brow=0.28"),
+        ("frames", ""),
+    ] {
+        assert_eq!(cell(2, column), value, "{column}");
+    }
+    assert_eq!((cell(3, "kind"), cell(3, "reason")), ("withdrawn", "head_motion"));
+    assert_eq!((cell(4, "class"), cell(4, "unix_time")), ("quote \" line end \u{e9}", ""));
+    assert_eq!((cell(6, "frames"), cell(6, "lost"), cell(6, "rate")), ("90000", "12", "29.97"));
+    assert!(cell(6, "rejected").starts_with("blink=1 macro=2 "), "{}", cell(6, "rejected"));
+
+    // Every file begins with the names; a file that begins with others is left alone.
+    for n in 1..=oldest {
+        let text = fs::read_to_string(dir.path().join(format!("events.csv.{n}"))).unwrap();
+        assert!(text.starts_with("seq,kind,") && text.len() <= 6000, "{n}: {} bytes", text.len());
+    }
+    let other = dir.path().join("mine.csv");
+    fs::write(&other, "name,age\n").unwrap();
+    let e = format!("csv:{}", other.display()).parse::<SinkSpec>().unwrap().build().err().unwrap().to_string();
+    assert!(e.contains("other columns") && e.contains("mine.csv"), "{e}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "name,age\n");
+    // One whose first line a power cut tore is begun again.
+    fs::write(&other, "seq,ki").unwrap();
+    build(&format!("csv:{}", other.display())).send(&confirmed(0)).unwrap();
+    assert!(fs::read_to_string(&other).unwrap().starts_with("seq,kind,"));
+}
+
+/// The cells of a row, without their quotes.
+fn cells(row: &str) -> Vec<String> {
+    let (mut cells, mut quoted) = (vec![String::new()], false);
+    let mut characters = row.chars().peekable();
+    while let Some(c) = characters.next() {
+        let cell = cells.last_mut().unwrap();
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => cell.extend(characters.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            _ => cell.push(c),
+        }
+    }
+    cells
+}
+
+#[test]
+fn a_datagram_is_one_event_and_its_receiver_may_have_a_name() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let mut sink = build(&format!("udp:localhost:{port}"));
+    if sink.send(&confirmed(0)).is_err() || sink.send(&confirmed(0)).is_err() {
+        sink = build(&format!("udp:127.0.0.1:{port}")); // a machine whose `localhost` is ::1 only
+    }
+    sink.send(&confirmed(7)).unwrap();
+    let mut buffer = [0; 1 << 16];
+    let seen = loop {
+        let n = receiver.recv(&mut buffer).unwrap();
+        let event = json::decode(&buffer[..n]).unwrap();
+        if event.seq != 0 {
+            break event;
+        }
+    };
+    assert_eq!(seen, confirmed(7));
+    let mut lost = build("udp:no-such-host.invalid:99?retry_min_ms=1");
+    let e = lost.send(&confirmed(0)).unwrap_err().to_string();
+    assert!(e.contains("no-such-host.invalid:99") && e.contains("check its name"), "{e}");
 }
 
 #[test]

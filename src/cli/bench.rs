@@ -4,13 +4,15 @@ use super::{output, plan};
 use crate::capture::{SourceSpec, Step};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
+use crate::face::stage::FaceWork;
 use crate::frame::{Content, Frame, Luma};
 use crate::health::memory;
-use crate::pipeline::analyser::Analyser;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::timings::{StageTimes, Timed};
 use crate::time::Timestamp;
+use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Arguments of `bench`.
@@ -25,6 +27,9 @@ pub struct Args {
     /// Frames that are run before the timing starts
     #[arg(long, value_name = "N", default_value_t = 20)]
     warm_up: u64,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: plan::ConfigArgs,
 }
@@ -40,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut frame =
         Frame { time: Timestamp::default(), sequence: 0, lost_before: 0, content: Content::Picture(Luma::default()) };
     let (mut events, mut done, mut size) = (Vec::with_capacity(64), 0u64, None);
-    let mut analysis_time = Duration::ZERO;
+    let (mut analysis_time, mut with_face) = (Duration::ZERO, 0);
     while !stop.requested() && done < args.frames + args.warm_up {
         let mut watch = Stopwatch::start();
         match source.next(&mut frame, Duration::from_secs(1)).map_err(plan::capture_error)? {
@@ -59,6 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
             times.add(Timed::Source, read);
             times.add(Timed::Frame, spent);
             analysis_time += spent;
+            with_face += u64::from(!analyser.faces().is_empty());
             bar.inc(1);
         }
         if let Content::Picture(p) = &frame.content {
@@ -74,7 +80,21 @@ pub fn run(args: &Args) -> Result<()> {
             source.name()
         )));
     }
-    output::print(&report(&source.name(), size, timed, analysis_time, &times, &analyser))
+    let report = Report {
+        source: source.name(),
+        size,
+        frames: timed,
+        frames_with_face: with_face,
+        fps: timed as f64 / analysis_time.as_secs_f64().max(1e-9),
+        arch: std::env::consts::ARCH,
+        stations: Timed::ALL
+            .iter()
+            .filter_map(|&s| Line::of(s, times.of(s).or_else(|| analyser.times().of(s))?))
+            .collect(),
+        work: analyser.face_stage().map_or_else(Vec::new, |stage| work(&stage.work())),
+        resident_kib: memory::resident_kib().map(|(now, most)| Resident { now, most }),
+    };
+    output::print(&if args.json { report.json()? } else { report.table() })
 }
 
 fn progress(frames: u64) -> ProgressBar {
@@ -84,55 +104,107 @@ fn progress(frames: u64) -> ProgressBar {
     bar
 }
 
-fn report(
-    source: &str,
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<(u32, u32)>,
     frames: u64,
-    spent: Duration,
-    outer: &StageTimes,
-    analyser: &Analyser,
-) -> String {
-    let mut rows = vec![["station", "runs", "p50 ms", "p99 ms", "max ms"].map(String::from).to_vec()];
-    for station in Timed::ALL {
-        let Some(h) = outer.of(station).or_else(|| analyser.times().of(station)) else { continue };
-        let ms = |us: u64| format!("{:.3}", us as f64 / 1e3);
-        rows.push(vec![
-            station.name().into(),
-            h.len().to_string(),
-            ms(h.value_at_quantile(0.5)),
-            ms(h.value_at_quantile(0.99)),
-            ms(h.max()),
-        ]);
+    frames_with_face: u64,
+    /// Frames per second of the analysis alone, on one thread.
+    fps: f64,
+    arch: &'static str,
+    stations: Vec<Line>,
+    work: Vec<Work>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resident_kib: Option<Resident>,
+}
+
+/// One station of the line.
+#[derive(Debug, Serialize)]
+struct Line {
+    station: &'static str,
+    #[serde(skip)]
+    name: &'static str,
+    runs: u64,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+impl Line {
+    fn of(station: Timed, times: &Histogram<u64>) -> Option<Self> {
+        let ms = |us: u64| us as f64 / 1e3;
+        (!times.is_empty()).then(|| Self {
+            station: station.key(),
+            name: station.name(),
+            runs: times.len(),
+            p50_ms: ms(times.value_at_quantile(0.5)),
+            p99_ms: ms(times.value_at_quantile(0.99)),
+            max_ms: ms(times.max()),
+        })
     }
-    let mut text = source.to_string();
-    if let Some((w, h)) = size {
-        text.push_str(&format!(", {w}x{h}"));
+}
+
+/// One kind of work of the face station, warm-up included.
+#[derive(Debug, Serialize)]
+struct Work {
+    what: &'static str,
+    runs: u64,
+    pictures: u64,
+    mean_ms: f64,
+}
+
+fn work(of: &FaceWork) -> Vec<Work> {
+    [
+        ("face detector", of.detector_runs, of.detector_ns),
+        ("landmark network", of.net_runs, of.net_ns),
+        ("Lucas-Kanade", of.lk_runs, of.lk_ns),
+    ]
+    .map(|(what, runs, ns)| Work { what, runs, pictures: of.pictures, mean_ms: ns as f64 / 1e6 / runs.max(1) as f64 })
+    .into()
+}
+
+/// Resident memory in KiB.
+#[derive(Debug, Serialize)]
+struct Resident {
+    now: u64,
+    most: u64,
+}
+
+impl Report {
+    fn json(&self) -> Result<String> {
+        let text = serde_json::to_string(self).map_err(|e| Error::failure(anyhow::Error::new(e)))?;
+        Ok(text + "\n")
     }
-    text.push_str(&format!(", {frames} frames, one thread, {}\n\n", std::env::consts::ARCH));
-    text.push_str(&output::table(&rows));
-    let status = analyser.status();
-    text.push_str(&format!(
-        "\nanalysis alone: {:.1} frames/s; faces at the end: {}\n",
-        frames as f64 / spent.as_secs_f64().max(1e-9),
-        status.faces
-    ));
-    if let Some(stage) = analyser.face_stage() {
-        let w = stage.work();
-        for (what, runs, ns) in [
-            ("face detector", w.detector_runs, w.detector_ns),
-            ("landmark network", w.net_runs, w.net_ns),
-            ("Lucas-Kanade", w.lk_runs, w.lk_ns),
-        ] {
-            let mean = ns as f64 / 1e6 / runs.max(1) as f64;
-            text.push_str(&format!("{what}: {runs} runs in {} pictures, {mean:.2} ms each\n", w.pictures));
+
+    fn table(&self) -> String {
+        let mut rows = vec![["station", "runs", "p50 ms", "p99 ms", "max ms"].map(String::from).to_vec()];
+        for l in &self.stations {
+            let ms = |v: f64| format!("{v:.3}");
+            rows.push(vec![l.name.into(), l.runs.to_string(), ms(l.p50_ms), ms(l.p99_ms), ms(l.max_ms)]);
         }
-    }
-    if let Some((now, top)) = memory::resident_kib() {
+        let mut text = self.source.clone();
+        if let Some((w, h)) = self.size {
+            text.push_str(&format!(", {w}x{h}"));
+        }
+        text.push_str(&format!(", {} frames, one thread, {}\n\n", self.frames, self.arch));
+        text.push_str(&output::table(&rows));
         text.push_str(&format!(
-            "resident memory: {:.1} MiB, at most {:.1} MiB\n",
-            now as f64 / 1024.0,
-            top as f64 / 1024.0
+            "\nanalysis alone: {:.1} frames/s; a face in {} of {} frames\n",
+            self.fps, self.frames_with_face, self.frames
         ));
+        for w in &self.work {
+            text.push_str(&format!(
+                "{}: {} runs in {} pictures, {:.2} ms each\n",
+                w.what, w.runs, w.pictures, w.mean_ms
+            ));
+        }
+        if let Some(r) = &self.resident_kib {
+            let mib = |kib: u64| kib as f64 / 1024.0;
+            text.push_str(&format!("resident memory: {:.1} MiB, at most {:.1} MiB\n", mib(r.now), mib(r.most)));
+        }
+        text
     }
-    text
 }

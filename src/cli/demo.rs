@@ -11,7 +11,7 @@ use crate::pipeline::{self, Plan};
 use crate::sinks::{HumanConfig, Sink, SinkError};
 use crate::synth::{Label, Pace, Render, Script, SyntheticConfig};
 use crate::time::Timestamp;
-use crate::wire::Envelope;
+use crate::wire::{Envelope, Origin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan {
         source: Box::new(synthetic.build().map_err(plan::capture_error)?),
         analyser: plan::build_analyser(&config, pictures, false)?,
+        origin: Origin::new(None),
         sinks: vec![Box::new(human), Box::new(tally.clone())],
         limit: None,
         config: config.pipeline,

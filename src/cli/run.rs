@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan, Report, RunError};
 use crate::sinks::SinkSpec;
+use crate::wire::Origin;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -27,7 +28,7 @@ pub struct Args {
     /// Where frames come from: v4l2:DEVICE, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
     #[arg(short, long, value_name = "URI")]
     source: Option<SourceSpec>,
-    /// Where events go: log, stdout, file:PATH, serial:DEVICE?baud=115200&format=text; may be given again
+    /// Where events go: log, stdout, file:PATH, csv:PATH, serial:DEVICE?baud=115200, udp:HOST:PORT; may be given again
     #[arg(short = 'o', long = "sink", value_name = "URI", env = "MERCAM_SINK", value_delimiter = ';')]
     sinks: Vec<SinkSpec>,
     /// Stop after this much source time, as in 20s or 5m
@@ -60,7 +61,8 @@ pub fn run(args: &Args) -> Result<()> {
     let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
     let model = analyser.model();
     log::info!("model {} ({}, {}); source {}", model.id, model.precision, model.sha256, source.name());
-    let plan = Plan { source, analyser, sinks, limit: args.duration, config: config.pipeline.clone() };
+    let origin = Origin::new(config.device.as_ref());
+    let plan = Plan { source, analyser, origin, sinks, limit: args.duration, config: config.pipeline.clone() };
     let report = pipeline::run(plan, &stop).map_err(run_error)?;
     summarise(&report);
     Ok(())
@@ -79,7 +81,11 @@ fn summarise(report: &Report) {
     let s = &report.status;
     log::info!("{} frames analysed, {} lost, {:.1} frames/s of source time at the end", s.frames, s.lost, s.rate);
     for sink in &report.sinks {
-        log::info!("{} events sent, {} failed, {} dropped: {}", sink.sent, sink.failed, sink.dropped, sink.name);
+        let waits = match sink.waiting {
+            0 => String::new(),
+            n => format!(", {n} wait for the next run"),
+        };
+        log::info!("{} events sent, {} failed, {} dropped{waits}: {}", sink.sent, sink.failed, sink.dropped, sink.name);
     }
     let seen = s.rejected.iter().filter(|(_, n)| *n > 0);
     let why: Vec<String> = seen.map(|(reason, n)| format!("{reason:?} {n}")).collect();

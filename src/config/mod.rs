@@ -13,6 +13,7 @@ use crate::health::logger::LogLevel;
 use crate::pipeline::PipelineConfig;
 use crate::sinks::{LogConfig, SinkSpec};
 use crate::spotting::AnalysisConfig;
+use crate::wire::DeviceName;
 use serde::{Deserialize, Serialize};
 
 /// The documented default configuration, as `mercam config default` prints it. A test holds it equal to
@@ -23,6 +24,9 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Name of this device in every event: 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`. Absent: the host's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceName>,
     /// Where frames come from.
     pub source: SourceSpec,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`.
@@ -43,6 +47,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            device: None,
             source: SourceSpec::default(),
             log: LogLevel::Info,
             pipeline: PipelineConfig::default(),

@@ -108,7 +108,11 @@ impl Analyser {
             Content::Faces(faces) => self.faces.clone_from(faces),
         }
         self.times.add(Timed::Face, watch.lap());
-        self.presence.update(frame.time, &self.faces, &self.wall, out);
+        let picture = match &frame.content {
+            Content::Picture(p) => Some((p.width() as f32, p.height() as f32)),
+            Content::Faces(_) => None,
+        };
+        self.presence.update(frame.time, &self.faces, picture, &self.wall, out);
         self.spotted.clear();
         self.analysis.push(frame.time, lost, &self.faces, &mut self.spotted);
         self.times.add(Timed::Spotting, watch.lap());
@@ -136,13 +140,14 @@ impl Analyser {
         Ok(())
     }
 
-    /// The state of the line; the channels' drops are for the caller to add.
+    /// The state of the line; the channels' numbers and the board's state are for the caller to add.
     pub fn status(&self) -> Status {
         let mut rejected: Vec<_> = self.analysis.rejections().iter().collect();
         for (_, n) in rejected.iter_mut().filter(|(reason, _)| *reason == Rejection::Model) {
             *n += self.rejected_by_model; // the spotter does not ask the model
         }
-        Status { rate: self.rate.fps(), faces: self.faces.len() as u32, rejected, ..self.status.clone() }
+        let (rate, faces, model) = (self.rate.fps(), self.faces.len() as u32, Some(self.model()));
+        Status { rate, faces, rejected, model, ..self.status.clone() }
     }
 
     /// How long each station took, per frame.

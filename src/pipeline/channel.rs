@@ -79,6 +79,16 @@ impl<T> Outlet<T> {
         }
     }
 
+    /// Items that wait now.
+    pub fn len(&self) -> usize {
+        self.sender.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.sender.is_empty()
+    }
+
     /// Its name, for messages and counters.
     pub fn name(&self) -> &str {
         &self.name

@@ -3,10 +3,11 @@
 use super::channel::{Drops, Outlet, Policy, bounded};
 use crate::clock::Stopwatch;
 use crate::event::Event;
-use crate::sinks::{Sink, SinkError};
-use crate::wire::{Envelope, VERSION};
-use crossbeam_channel::Receiver;
-use std::sync::Arc;
+use crate::sinks::{Backlog, Sink, SinkError};
+use crate::wire::{Envelope, Origin};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long the sinks together may take to write out what waits when a run ends. A reader that is open but never
@@ -14,30 +15,56 @@ use std::time::Duration;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// What became of the events of one sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SinkReport {
     /// The sink.
     pub name: String,
-    /// Events delivered.
+    /// Events that the sink took.
     pub sent: u64,
-    /// Events the sink could not deliver.
+    /// Events that the sink could not deliver, or gave up later.
     pub failed: u64,
     /// Events that gave way because the sink was too slow.
     pub dropped: u64,
+    /// Events that wait on disk for the next run.
+    pub waiting: u64,
 }
 
 /// All sinks of a run.
 pub struct Delivery {
     lanes: Vec<Lane>,
+    origin: Origin,
     sequence: u64,
+}
+
+/// What a sink's thread says of itself, to be read from anywhere.
+#[derive(Debug, Clone, Default)]
+struct Gauges {
+    sent: Arc<AtomicU64>,
+    failed: Drops,
+    closed: Drops,
+    backlog: Arc<Mutex<Backlog>>,
+}
+
+impl Gauges {
+    fn backlog(&self) -> Backlog {
+        *self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_backlog(&self, now: Backlog) {
+        *self.backlog.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Events that the sink could not deliver.
+    fn lost(&self) -> u64 {
+        self.failed.count() + self.backlog().given_up
+    }
 }
 
 struct Lane {
     outlet: Outlet<Arc<Envelope>>,
-    failed: Drops,
-    closed: Drops,
-    /// Tells how many events were sent, when the thread ends.
-    done: Receiver<u64>,
+    gauges: Gauges,
+    /// Tells when the thread has ended.
+    done: Receiver<()>,
 }
 
 impl Delivery {
@@ -45,43 +72,49 @@ impl Delivery {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(sinks: Vec<Box<dyn Sink>>, capacity: usize, policy: Policy) -> std::io::Result<Self> {
+    pub fn start(sinks: Vec<Box<dyn Sink>>, origin: Origin, capacity: usize, policy: Policy) -> std::io::Result<Self> {
         let mut lanes = Vec::with_capacity(sinks.len());
         for sink in sinks {
             let (outlet, receiver) = bounded(sink.name(), capacity, policy);
-            let (failed, closed) = (Drops::default(), Drops::default());
-            let (fails, closes) = (failed.clone(), closed.clone());
+            let gauges = Gauges::default();
+            let shown = gauges.clone();
             let name = format!("sink-{}", lanes.len());
             let (tell, done) = crossbeam_channel::bounded(1);
             std::thread::Builder::new().name(name).spawn(move || {
-                let sent = deliver(sink, &receiver, &fails, &closes);
-                let _ = tell.send(sent); // nobody asks any more: the time to drain was over
+                deliver(sink, &receiver, &shown);
+                let _ = tell.send(()); // nobody asks any more: the time to drain was over
             })?;
-            lanes.push(Lane { outlet, failed, closed, done });
+            lanes.push(Lane { outlet, gauges, done });
         }
-        Ok(Self { lanes, sequence: 0 })
+        Ok(Self { lanes, origin, sequence: 0 })
     }
 
     /// Sends an event to every sink.
     pub fn send(&mut self, event: Event) {
-        let envelope = Arc::new(Envelope { v: VERSION, seq: self.sequence, event });
+        let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
         for lane in &self.lanes {
             if lane.outlet.send(Arc::clone(&envelope)).is_err() {
-                lane.failed.add(1);
+                lane.gauges.failed.add(1);
             }
         }
     }
 
     /// Events that did not get through, by channel, where there are any.
     pub fn losses(&self) -> Vec<(String, u64)> {
-        let lost = |l: &Lane| (l.outlet.name().to_string(), l.outlet.drops().count() + l.failed.count());
+        let lost = |l: &Lane| (l.outlet.name().to_string(), l.outlet.drops().count() + l.gauges.lost());
         self.lanes.iter().map(lost).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// Events that wait now, by channel, where there are any: in the channel and in the sink's spool.
+    pub fn waiting(&self) -> Vec<(String, u64)> {
+        let waits = |l: &Lane| (l.outlet.name().to_string(), l.outlet.len() as u64 + l.gauges.backlog().waiting);
+        self.lanes.iter().map(waits).filter(|(_, n)| *n > 0).collect()
     }
 
     /// Whether every sink's reader has gone, so that going on would be work for nobody.
     pub fn abandoned(&self) -> bool {
-        !self.lanes.is_empty() && self.lanes.iter().all(|l| l.closed.count() > 0)
+        !self.lanes.is_empty() && self.lanes.iter().all(|l| l.gauges.closed.count() > 0)
     }
 
     /// Lets every sink finish what waits in its channel and flush, and tells what became of it all. Sinks that
@@ -89,53 +122,72 @@ impl Delivery {
     pub fn finish(self) -> Vec<SinkReport> {
         let clock = Stopwatch::start();
         // All channels are closed first, so that all sinks drain at the same time.
-        let end = |lane: Lane| (lane.outlet.name().to_string(), lane.outlet.drops(), lane.failed, lane.done);
+        let end = |lane: Lane| (lane.outlet.name().to_string(), lane.outlet.drops(), lane.gauges, lane.done);
         let ends: Vec<_> = self.lanes.into_iter().map(end).collect();
-        let report = |(name, drops, failed, done): (String, Drops, Drops, Receiver<u64>)| {
-            let sent = done.recv_timeout(DRAIN.saturating_sub(clock.elapsed())).unwrap_or_else(|_| {
+        let report = |(name, drops, gauges, done): (String, Drops, Gauges, Receiver<()>)| {
+            if done.recv_timeout(DRAIN.saturating_sub(clock.elapsed())).is_err() {
                 log::error!("a sink did not take its last events in time, they are lost: {name}");
-                0
-            });
-            SinkReport { name, sent, failed: failed.count(), dropped: drops.count() }
+            }
+            let backlog = gauges.backlog();
+            SinkReport {
+                name,
+                sent: gauges.sent.load(Relaxed),
+                failed: gauges.lost() + if backlog.survives { 0 } else { backlog.waiting },
+                dropped: drops.count(),
+                waiting: if backlog.survives { backlog.waiting } else { 0 },
+            }
         };
         ends.into_iter().map(report).collect()
     }
 }
 
-fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, failed: &Drops, closed: &Drops) -> u64 {
-    let mut sent = 0;
+fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
     let mut complained = false;
-    for event in events {
-        if closed.count() > 0 {
-            failed.add(1);
+    loop {
+        let wait = if gauges.closed.count() > 0 { None } else { sink.pump() };
+        gauges.set_backlog(sink.backlog());
+        let event = match wait {
+            None => match events.recv() {
+                Ok(event) => event,
+                Err(_) => break,
+            },
+            Some(time) => match events.recv_timeout(time) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            },
+        };
+        if gauges.closed.count() > 0 {
+            gauges.failed.add(1);
             continue; // keeps the channel empty, so that nobody waits for a reader that has gone
         }
         match sink.send(&event) {
             Ok(()) => {
                 if std::mem::take(&mut complained) {
-                    log::info!("sink delivers again ({} events lost meanwhile): {}", failed.count(), sink.name());
+                    let lost = gauges.failed.count();
+                    log::info!("sink delivers again ({lost} events lost meanwhile): {}", sink.name());
                 }
-                sent += 1;
+                gauges.sent.fetch_add(1, Relaxed);
             }
             Err(SinkError::Closed(_)) => {
-                failed.add(1);
-                closed.add(1);
+                gauges.failed.add(1);
+                gauges.closed.add(1);
                 log::debug!("nobody reads any more: {}", sink.name());
             }
             Err(e) => {
-                failed.add(1);
+                gauges.failed.add(1);
                 if !std::mem::replace(&mut complained, true) {
                     log::error!("events are being lost: {e}");
                 }
             }
         }
     }
-    if closed.count() == 0
+    if gauges.closed.count() == 0
         && let Err(e) = sink.flush()
     {
         log::error!("the last events may be lost: {e}");
     }
-    sent
+    gauges.set_backlog(sink.backlog());
 }
 
 #[cfg(test)]
@@ -143,7 +195,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::event::Status;
-    use std::sync::Mutex;
 
     /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
     struct Fake {
@@ -174,10 +225,10 @@ mod tests {
     fn what_fails_is_counted_and_the_order_is_kept() {
         let taken = Arc::new(Mutex::new(vec![]));
         let sink = Box::new(Fake { taken: Arc::clone(&taken), stuck: u64::MAX });
-        let mut delivery = Delivery::start(vec![sink], 4, Policy::Block).unwrap();
+        let mut delivery = Delivery::start(vec![sink], Origin::new(None), 4, Policy::Block).unwrap();
         (0..10).for_each(|_| delivery.send(Event::Status(Status::default())));
         let report = delivery.finish();
-        assert_eq!(report, [SinkReport { name: "fake".into(), sent: 5, failed: 5, dropped: 0 }]);
+        assert_eq!(report, [SinkReport { name: "fake".into(), sent: 5, failed: 5, ..SinkReport::default() }]);
         assert_eq!(*taken.lock().unwrap(), [0, 2, 4, 6, 8]);
     }
 
@@ -186,7 +237,7 @@ mod tests {
         let taken = Arc::new(Mutex::new(vec![]));
         let hung = Box::new(Fake { taken: Arc::new(Mutex::new(vec![])), stuck: 0 });
         let well = Box::new(Fake { taken: Arc::clone(&taken), stuck: u64::MAX });
-        let mut delivery = Delivery::start(vec![hung, well], 4, Policy::DropOldest).unwrap();
+        let mut delivery = Delivery::start(vec![hung, well], Origin::new(None), 4, Policy::DropOldest).unwrap();
         for n in 0..20 {
             delivery.send(Event::Status(Status::default()));
             while n % 2 == 0 && taken.lock().unwrap().last() != Some(&n) {

@@ -15,8 +15,10 @@ pub mod timings;
 use crate::capture::{CaptureError, Source};
 use crate::event::{Event, Status};
 use crate::frame::Frame;
+use crate::health::board::Board;
 use crate::sinks::Sink;
 use crate::time::Timestamp;
+use crate::wire::Origin;
 use analyser::{Analyser, AnalysisError};
 use channel::{Policy, bounded};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -71,6 +73,8 @@ pub struct Plan {
     pub source: Box<dyn Source>,
     /// The stations.
     pub analyser: Analyser,
+    /// Who sends.
+    pub origin: Origin,
     /// Where events go.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Ends the run after this much source time.
@@ -96,26 +100,27 @@ pub struct Report {
 /// # Errors
 /// See [`RunError`]. What had been detected before is delivered in any case.
 pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
-    let Plan { mut source, mut analyser, sinks, limit, config } = plan;
+    let Plan { mut source, mut analyser, origin, sinks, limit, config } = plan;
     let live = source.is_live();
     let (capacity, frame_policy) = if live { (1, Policy::DropOldest) } else { (config.frame_queue, Policy::Block) };
     let event_policy = if live { config.event_policy } else { Policy::Block };
     let (frames, inbox) = bounded("frames", capacity, frame_policy);
     let (give_back, spare) = crossbeam_channel::bounded(capacity + 2);
-    let mut delivery = Delivery::start(sinks, config.event_queue, event_policy)?;
+    let mut delivery = Delivery::start(sinks, origin, config.event_queue, event_policy)?;
     let reader_stop = stop.clone();
     let reader = std::thread::Builder::new()
         .name("capture".into())
         .spawn(move || reader::read(source.as_mut(), limit, &frames, &spare, &reader_stop))?;
 
-    let analysed = analyse(&mut analyser, &inbox, &give_back, &mut delivery, config.status_interval_s, stop);
+    let board = Board::default();
+    let beside = Beside { give_back, board: &board, status_interval_s: config.status_interval_s };
+    let analysed = analyse(&mut analyser, &inbox, &beside, &mut delivery, stop);
     stop_reader(&inbox, stop, analysed.is_err() || delivery.abandoned());
     let read = reader.join().map_err(|_| RunError::Panic);
 
     let mut events = Vec::new();
     let finished = analyser.finish(&mut events);
-    let mut status = analyser.status();
-    status.dropped = delivery.losses();
+    let status = state(&analyser, &delivery, &board);
     events.push(Event::Status(status.clone()));
     events.into_iter().for_each(|e| delivery.send(e));
     let sinks = delivery.finish();
@@ -124,13 +129,32 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     Ok(Report { status, reader: read??, sinks })
 }
 
+/// What the analysis needs beside the line itself.
+struct Beside<'a> {
+    give_back: crossbeam_channel::Sender<Frame>,
+    board: &'a Board,
+    status_interval_s: f64,
+}
+
+/// The state of everything, as it is sent.
+fn state(analyser: &Analyser, delivery: &Delivery, board: &Board) -> Status {
+    let board = board.read();
+    Status {
+        dropped: delivery.losses(),
+        waiting: delivery.waiting(),
+        temperature_c: board.temperature_c,
+        throttled: board.throttled,
+        under_voltage: board.under_voltage,
+        ..analyser.status()
+    }
+}
+
 /// Analyses frames until there are no more.
 fn analyse(
     analyser: &mut Analyser,
     inbox: &Receiver<Frame>,
-    give_back: &crossbeam_channel::Sender<Frame>,
+    beside: &Beside<'_>,
     delivery: &mut Delivery,
-    status_interval_s: f64,
     stop: &Shutdown,
 ) -> Result<(), AnalysisError> {
     let mut events = Vec::with_capacity(32);
@@ -143,16 +167,15 @@ fn analyse(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         analyser.process(&frame, &mut events)?;
-        let due = last_status.is_none_or(|at| frame.time.ms_since(at) >= status_interval_s * 1e3);
+        let due = last_status.is_none_or(|at| frame.time.ms_since(at) >= beside.status_interval_s * 1e3);
         if due {
             last_status = Some(frame.time);
-            let mut status = analyser.status();
-            status.dropped = delivery.losses();
+            let status = state(analyser, delivery, beside.board);
             if status.frames > 1 {
                 events.push(Event::Status(status));
             }
         }
-        let _ = give_back.try_send(frame); // a full pool only means one allocation more
+        let _ = beside.give_back.try_send(frame); // a full pool only means one allocation more
         events.drain(..).for_each(|e| delivery.send(e));
         if delivery.abandoned() {
             return Ok(());

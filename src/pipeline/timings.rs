@@ -33,6 +33,17 @@ impl Timed {
         }
     }
 
+    /// The name that programs read.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Face => "face",
+            Self::Spotting => "spotting",
+            Self::DereGrl => "dere_grl",
+            Self::Frame => "frame",
+        }
+    }
+
     const fn index(self) -> usize {
         match self {
             Self::Source => 0,

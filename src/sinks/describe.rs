@@ -19,6 +19,23 @@ pub(super) const fn reason(r: Rejection) -> &'static str {
     }
 }
 
+/// A rejection as it is written on the wire.
+pub(super) const fn reason_name(r: Rejection) -> &'static str {
+    match r {
+        Rejection::Blink => "blink",
+        Rejection::Macro => "macro",
+        Rejection::TooShort => "too_short",
+        Rejection::Talking => "talking",
+        Rejection::HeadMotion => "head_motion",
+        Rejection::Lighting => "lighting",
+        Rejection::Occlusion => "occlusion",
+        Rejection::LostTrack => "lost_track",
+        Rejection::RateTooLow => "rate_too_low",
+        Rejection::Gap => "gap",
+        Rejection::Model => "model",
+    }
+}
+
 /// Probability of the class that the detection names, 0 when it has none.
 pub(super) fn certainty(d: &Detection) -> f32 {
     d.probabilities.iter().find(|(c, _)| *c == d.class).map_or(0.0, |(_, p)| *p)
@@ -30,7 +47,7 @@ pub(super) fn one_line(event: &Event) -> String {
         Event::Provisional(d) => detection(Stage::Provisional, d),
         Event::Confirmed(d) => detection(Stage::Confirmed, d),
         Event::Withdrawn(d) => detection(Stage::Withdrawn, d),
-        Event::FaceAppeared { face, at, bounds: b } => format!(
+        Event::FaceAppeared { face, at, bounds: b, .. } => format!(
             "face {} appeared at {:.3} s, {:.0}x{:.0} px at ({:.0}, {:.0})",
             face.0,
             at.us.as_secs(),
@@ -76,6 +93,19 @@ fn detection(stage: Stage, d: &Detection) -> String {
                 d.component.name(),
                 d.amplitude
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_name_everywhere() {
+        for r in Rejection::ALL {
+            assert_eq!(serde_json::to_value(r).unwrap(), reason_name(r));
         }
     }
 }

@@ -1,29 +1,35 @@
 //! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
 //!
 //! What every sink promises, and `tests/sinks.rs` checks for each: events leave in the order in which they came;
-//! an event that `send` took without an error has left the process; one that could not leave gives an error, so
-//! that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
+//! an event that `send` took without an error has left the process, or waits where the sink answers for it
+//! ([`Backlog`]); one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
 //! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
 
 mod backoff;
+mod csv;
 mod describe;
 mod file;
 mod human;
 mod log;
+mod rotate;
 mod serial;
 mod spec;
 mod stdout;
+mod udp;
 
 pub use backoff::Backoff;
+pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
 pub use log::{LogConfig, LogLevel, LogSink};
 pub use serial::{FlowControl, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
+pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
 use crate::wire::{EncodeError, Envelope};
 use std::io;
+use std::time::Duration;
 
 /// What went wrong with a sink.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +77,18 @@ impl SinkError {
     }
 }
 
+/// What a sink that answers for delivery has taken and its peer has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Events that wait for the peer.
+    pub waiting: u64,
+    /// Events that were taken and given up since the start: the spool was full, they became too old, or its disk
+    /// damaged them.
+    pub given_up: u64,
+    /// What waits is still there when the process has ended.
+    pub survives: bool,
+}
+
 /// Something that takes events. Each sink runs on a thread of its own behind its own bounded channel.
 pub trait Sink: Send {
     /// For messages and counters.
@@ -82,7 +100,18 @@ pub trait Sink: Send {
     /// When the event could not be delivered; it is then counted as lost by the caller.
     fn send(&mut self, event: &Envelope) -> Result<(), SinkError>;
 
-    /// Writes out what is held back.
+    /// Does the work that is due without a new event: acknowledgements, repeats, opening again. Never waits. Gives the
+    /// time after which it wants to be called again; `None`: only after the next event.
+    fn pump(&mut self) -> Option<Duration> {
+        None
+    }
+
+    /// What it has taken and not delivered yet, or given up.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
+
+    /// Writes out what is held back, within a few seconds.
     ///
     /// # Errors
     /// When that fails.

@@ -2,13 +2,14 @@
 //!
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
-use super::{FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig};
+use super::{CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, UdpConfig};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `serial:DEVICE`, each with options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`, each with
+/// options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -25,14 +26,18 @@ pub enum SinkSpec {
     Human(HumanConfig),
     /// JSON lines in a file.
     File(FileConfig),
+    /// Rows of a table in a file.
+    Csv(CsvConfig),
     /// Events on a serial line.
     Serial(SerialConfig),
+    /// Events as datagrams.
+    Udp(UdpConfig),
 }
 
-/// The kinds, as they are written.
-const KINDS: [&str; 5] = ["log", "stdout", "human", "file", "serial"];
-
 impl SinkSpec {
+    /// The kinds, as they are written.
+    pub const KINDS: &[&str] = &["log", "stdout", "human", "file", "csv", "serial", "udp"];
+
     /// The kind with all its defaults.
     fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
@@ -40,7 +45,9 @@ impl SinkSpec {
             "stdout" => Self::Stdout(StdoutConfig::default()),
             "human" => Self::Human(HumanConfig::default()),
             "file" => Self::File(FileConfig::default()),
+            "csv" => Self::Csv(CsvConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
+            "udp" => Self::Udp(UdpConfig::default()),
             _ => return None,
         })
     }
@@ -52,14 +59,17 @@ impl SinkSpec {
             Self::Stdout(_) => "stdout",
             Self::Human(_) => "human",
             Self::File(_) => "file",
+            Self::Csv(_) => "csv",
             Self::Serial(_) => "serial",
+            Self::Udp(_) => "udp",
         }
     }
 
     /// The key that the part behind the colon belongs to, and what it is, for messages.
     const fn target(&self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::File(_) => Some(("path", "PATH")),
+            Self::File(_) | Self::Csv(_) => Some(("path", "PATH")),
+            Self::Udp(_) => Some(("address", "HOST:PORT")),
             Self::Serial(_) => Some(("device", "DEVICE")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
@@ -72,7 +82,9 @@ impl SinkSpec {
     pub fn validate(&self) -> Result<(), SinkError> {
         match self {
             Self::File(c) => c.validate(),
+            Self::Csv(c) => c.validate(),
             Self::Serial(c) => c.validate(),
+            Self::Udp(c) => c.validate(),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -88,7 +100,9 @@ impl SinkSpec {
             Self::Stdout(c) => Box::new(c.build()?),
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
+            Self::Csv(c) => Box::new(c.build()?),
             Self::Serial(c) => Box::new(c.build()?),
+            Self::Udp(c) => Box::new(c.build()?),
         })
     }
 
@@ -180,7 +194,7 @@ fn unknown_kind(text: &str, kind: &str) -> SinkError {
     } else if kind.contains('/') || kind.contains('.') {
         format!("; for a file write `file:{kind}`")
     } else {
-        suggest(kind, &KINDS)
+        suggest(kind, SinkSpec::KINDS)
     };
     SinkError::Spec(format!("sink `{text}`: unknown kind `{kind}`{hint}"))
 }

@@ -26,6 +26,8 @@ fn strings_become_specs_and_come_back() {
         "file:/var/log/100%.jsonl",
         "file:odd%3Fname",
         "file:/x?keep=0&max_bytes=1000",
+        "csv:/x?max_total_bytes=200000000",
+        "udp:[ff02::1]:5005?format=binary&multicast_ttl=4",
         "serial:/dev/ttyUSB0?baud=921600&format=binary",
         "serial:/dev/serial/by-id/usb-FTDI_A-if00-port0",
     ] {
@@ -56,7 +58,7 @@ fn mistakes_are_named_with_their_mend() {
         ("seriel:/dev/ttyUSB0", &["seriel", "did you mean `serial`"][..]),
         ("/dev/ttyUSB0", &["serial:/dev/ttyUSB0"]),
         ("out.jsonl", &["file:out.jsonl"]),
-        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `serial`"]),
+        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `csv`, `serial`"]),
         ("", &["unknown kind"]),
         ("serial", &["serial:DEVICE"]),
         ("serial:", &["serial:DEVICE"]),
@@ -69,6 +71,12 @@ fn mistakes_are_named_with_their_mend() {
         ("serial:/dev/ttyS0?baud=9600&baud=9600", &["twice"]),
         ("serial:/dev/ttyS0?baud", &["baud=VALUE"]),
         ("serial:/dev/ttyS0?format=hex", &["hex", "text", "binary"]),
+        ("udp:kiosk", &["kiosk", "HOST:PORT"]),
+        ("udp::99", &["HOST:PORT"]),
+        ("udp:kiosk:0", &["HOST:PORT"]),
+        ("udp:kiosk:99?multicast_ttl=0", &["multicast_ttl"]),
+        ("file:/x?max_total_bytes=5", &["max_total_bytes", "max_bytes"]),
+        ("csv:/x?max_total_bytes=5&max_bytes=0", &["csv", "max_total_bytes"]),
         ("stdout:x", &["stdout", "?"]),
         ("stdout?x=1", &["no options"]),
         ("log?level=error", &["error", "info"]),
@@ -82,7 +90,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_a_spec_or_an_error(text in "(log|file|serial|stdout|human)?[:?&=%a-z0-9/]{0,30}|\\PC{0,40}") {
+    fn any_text_is_a_spec_or_an_error(text in "(log|file|csv|udp|serial|stdout|human)?[:?&=%a-z0-9/]{0,30}|\\PC{0,40}") {
         if let Ok(spec) = text.parse::<SinkSpec>() {
             prop_assert_eq!(parse(&spec.to_string()), spec);
         }
@@ -98,7 +106,7 @@ proptest! {
 #[test]
 fn the_reference_page_has_every_option_with_its_default() {
     let page = include_str!("../../docs/reference/sinks.md");
-    for kind in KINDS {
+    for kind in SinkSpec::KINDS.iter().copied() {
         let defaults = SinkSpec::of_kind(kind).unwrap();
         assert_eq!(defaults.kind(), kind);
         assert!(page.contains(&format!("| `{kind}")), "{kind}");

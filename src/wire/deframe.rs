@@ -1,11 +1,11 @@
 //! Cuts a stream of bytes into frames and finds its way again after any damage.
 
-use super::{DecodeError, Envelope, Format, MAX_FRAME, text};
+use super::{DecodeError, Envelope, Format, MAX_FRAME, Message, text};
 
 /// What a [`Deframer`] has seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Events handed out.
+    /// Messages handed out: events and, on acknowledged lines, acknowledgements.
     pub good: u64,
     /// Stretches between delimiters that were not an undamaged event: damaged frames, noise, and the tail of the
     /// frame in which the receiver joined.
@@ -38,6 +38,11 @@ impl Deframer {
 
     /// Takes the next bytes and calls `event` for every event that they complete.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(Envelope)) {
+        self.messages(bytes, |m| m.into_event().into_iter().for_each(&mut event));
+    }
+
+    /// Takes the next bytes and calls `message` for every frame of any kind that they complete.
+    pub fn messages(&mut self, bytes: &[u8], mut message: impl FnMut(Message)) {
         let delimiter = self.format.delimiter();
         let mut pieces = bytes.split(|b| *b == delimiter);
         // `split` gives at least one piece; each further one begins behind a delimiter.
@@ -45,7 +50,7 @@ impl Deframer {
             self.hold(first);
         }
         for piece in pieces {
-            self.finish(&mut event);
+            self.finish(&mut message);
             self.hold(piece);
         }
     }
@@ -62,19 +67,19 @@ impl Deframer {
         }
     }
 
-    fn finish(&mut self, event: &mut impl FnMut(Envelope)) {
+    fn finish(&mut self, message: &mut impl FnMut(Message)) {
         if self.held.is_empty() || (self.format == Format::Text && self.held == b"\r") {
             self.held.clear();
             return;
         }
-        match self.format.decode(&self.held) {
-            Ok(envelope) => self.good(envelope, event),
+        match self.format.message(&self.held) {
+            Ok(found) => self.good(found, message),
             Err(DecodeError::Version(_)) => self.counts.foreign += 1,
             Err(_) => {
                 self.counts.bad += 1;
                 if self.format == Format::Text {
                     match text::decode_tail(&self.held) {
-                        Some(Ok(envelope)) => self.good(envelope, event),
+                        Some(Ok(envelope)) => self.good(Message::Event(envelope), message),
                         Some(Err(_)) => self.counts.foreign += 1,
                         None => {}
                     }
@@ -84,8 +89,8 @@ impl Deframer {
         self.held.clear();
     }
 
-    fn good(&mut self, envelope: Envelope, event: &mut impl FnMut(Envelope)) {
+    fn good(&mut self, found: Message, message: &mut impl FnMut(Message)) {
         self.counts.good += 1;
-        event(envelope);
+        message(found);
     }
 }

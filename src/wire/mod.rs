@@ -9,16 +9,24 @@ mod deframe;
 mod finite;
 pub mod json;
 pub mod map;
+mod message;
+mod origin;
 mod text;
 
 pub use deframe::{Counts, Deframer};
+pub use message::{Ack, Message, Record, decode_body, encode_body, encode_record};
+pub use origin::{BadName, DeviceName, Origin, RunId};
+pub use finite::check;
 
 use crate::event::Event;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Version of the schema; raised when a reader of the previous one would misunderstand.
-pub const VERSION: u8 = 1;
+/// Version of the schema that is written; raised when a reader of the previous one would misunderstand.
+pub const VERSION: u8 = 2;
+
+/// The versions that are read.
+pub const READS: std::ops::RangeInclusive<u8> = 1..=VERSION;
 
 /// The longest frame in bytes, delimiters included. Encoding a longer one is an error, and a receiver needs
 /// no more memory than a small multiple of this.
@@ -30,8 +38,14 @@ const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 /// An event on its way: with the schema's version, and a number that shows gaps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// [`VERSION`].
+    /// [`VERSION`]; what came from outside may be of an earlier one.
     pub v: u8,
+    /// Name of the device; empty in version 1. With `run` and `seq` it names the event for ever.
+    #[serde(default)]
+    pub device: String,
+    /// The run of the process; 0 in version 1.
+    #[serde(default)]
+    pub run: RunId,
     /// Number of the event within this run, from 0, without gaps when it leaves the pipeline.
     pub seq: u64,
     /// The event.
@@ -40,9 +54,14 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// An event of this version.
+    /// An event of this version, from no device in particular.
     pub const fn new(seq: u64, event: Event) -> Self {
-        Self { v: VERSION, seq, event }
+        Self { v: VERSION, device: String::new(), run: RunId(0), seq, event }
+    }
+
+    /// An event of a run.
+    pub fn from_origin(origin: &Origin, seq: u64, event: Event) -> Self {
+        Self { device: origin.device.to_string(), run: origin.run, ..Self::new(seq, event) }
     }
 }
 
@@ -94,6 +113,21 @@ impl Format {
     pub fn decode(self, frame: &[u8]) -> Result<Envelope, DecodeError> {
         match self {
             Self::Text => text::decode(frame),
+            Self::Binary => match binary::decode(frame)? {
+                Message::Event(envelope) => Ok(envelope),
+                Message::Record(record) => record.event,
+                Message::Ack(_) | Message::Ready => Err(DecodeError::Content("an acknowledgement".into())),
+            },
+        }
+    }
+
+    /// Decodes one frame of any kind. Text has events only.
+    ///
+    /// # Errors
+    /// When the frame is damaged, of another version or nothing known.
+    pub fn message(self, frame: &[u8]) -> Result<Message, DecodeError> {
+        match self {
+            Self::Text => text::decode(frame).map(Message::Event),
             Self::Binary => binary::decode(frame),
         }
     }
@@ -140,7 +174,7 @@ pub enum DecodeError {
         stated: u32,
     },
     /// An undamaged frame of a version that this reader does not know.
-    #[error("wire version {0}, this reader knows {VERSION}")]
+    #[error("wire version {0}, this reader knows 1 to {VERSION}: update it")]
     Version(u8),
     /// Undamaged, but not an event.
     #[error("not an event: {0}")]

@@ -1,11 +1,12 @@
 //! One event of every kind, with every component, reason and optional field: what the fixtures hold.
+#![allow(dead_code)] // Each test binary uses its own part of this.
 
 use mercam::event::{Detection, Event, ModelRef, Moment, Rejection, Relation, Status};
 use mercam::frame::FaceId;
 use mercam::geometry::Rect;
 use mercam::landmarks::Component;
 use mercam::time::Timestamp;
-use mercam::wire::Envelope;
+use mercam::wire::{Envelope, Origin, RunId};
 
 pub fn at(us: i64) -> Moment {
     Moment { us: Timestamp::from_micros(us), unix_us: None }
@@ -65,7 +66,7 @@ pub const REASONS: [Rejection; 11] = [
     Rejection::Model,
 ];
 
-/// Numbered 0, 1, 2 ...
+/// Numbered 0, 1, 2 ... of one device and run.
 pub fn all() -> Vec<Envelope> {
     let provisional = Detection { offset: None, ..detection(7) };
     let withdrawn = Detection { reason: Some(Rejection::HeadMotion), ..detection(8) };
@@ -77,6 +78,7 @@ pub fn all() -> Vec<Envelope> {
         ..detection(9)
     };
     let bounds = Rect { x: 101.5, y: 80.25, width: 190.0, height: 211.75 };
+    let relative = Rect { x: 0.15625, y: 0.25, width: 0.296875, height: 0.4375 };
     let status = Status {
         frames: 90_000,
         lost: 12,
@@ -84,9 +86,15 @@ pub fn all() -> Vec<Envelope> {
         faces: 2,
         rejected: REASONS.iter().zip(1..).map(|(r, n)| (*r, n)).collect(),
         dropped: vec![("log".into(), 0), ("serial:/dev/ttyUSB0".into(), u64::MAX)],
+        waiting: vec![("tcp:hub:7420".into(), 41)],
+        temperature_c: Some(61.5),
+        throttled: Some(true),
+        under_voltage: Some(false),
+        model: Some(detection(0).model),
     };
     let events = [
-        Event::FaceAppeared { face: FaceId(3), at: live(11_000_000), bounds },
+        Event::FaceAppeared { face: FaceId(3), at: live(11_000_000), bounds, relative: Some(relative) },
+        Event::FaceAppeared { face: FaceId(4), at: at(5), bounds, relative: None },
         Event::Provisional(provisional),
         Event::Confirmed(detection(7)),
         Event::Withdrawn(withdrawn),
@@ -95,5 +103,25 @@ pub fn all() -> Vec<Envelope> {
         Event::Status(status),
         Event::Status(Status::default()),
     ];
-    events.into_iter().zip(0..).map(|(e, seq)| Envelope::new(seq, e)).collect()
+    let origin = Origin { device: "kiosk-7".parse().unwrap(), run: RunId(0x0123_4567_89ab_cdef) };
+    events.into_iter().zip(0..).map(|(e, seq)| Envelope::from_origin(&origin, seq, e)).collect()
+}
+
+/// What version 1 could say of [`all`].
+pub fn all_of_version_1() -> Vec<Envelope> {
+    let mut events = all();
+    events.remove(1);
+    for (e, seq) in events.iter_mut().zip(0..) {
+        (e.v, e.seq, e.run) = (1, seq, RunId(0));
+        e.device.clear();
+        match &mut e.event {
+            Event::FaceAppeared { relative, .. } => *relative = None,
+            Event::Status(s) => {
+                s.waiting.clear();
+                (s.temperature_c, s.throttled, s.under_voltage, s.model) = (None, None, None, None);
+            }
+            _ => {}
+        }
+    }
+    events
 }
