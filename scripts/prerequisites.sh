@@ -32,6 +32,11 @@ install_missing() {
         case $package in
             ffmpeg) need 'command -v ffmpeg' ffmpeg ;;
             npm) need 'command -v npm' npm ;;
+            mosquitto)
+                need 'PATH=$PATH:/usr/sbin; command -v mosquitto && command -v mosquitto_sub' mosquitto mosquitto-clients
+                need 'command -v openssl' openssl
+                need '/usr/bin/python3 -c "import paho.mqtt"' python3-paho-mqtt
+                ;;
             venv) need 'python3 -c "import venv, ensurepip"' python3-venv ;;
             *) missing="$missing $package" ;;
         esac

@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
-install_missing ffmpeg npm venv
+install_missing ffmpeg npm venv mosquitto
 
 step() {
     printf '\n== %s\n' "$*"
@@ -20,8 +20,11 @@ step "one build for the binary and the tests"
 sh scripts/check-one-build.sh
 step "library and binary"
 cargo test --locked
+step "the feature mqtt, against a real broker"
+MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt --lib sinks::
+MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt --test mqtt --test compliance
 step lints
-cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --all-targets --features mqtt -- -D warnings
 
 case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
     1:*) step "training package: left out, as asked" ;;

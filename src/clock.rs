@@ -19,6 +19,12 @@ pub fn unique() -> u64 {
     RandomState::new().hash_one((std::process::id(), wall_unix_us()))
 }
 
+/// CLOCK_MONOTONIC in microseconds: the clock that V4L2 drivers and the service manager use.
+pub fn monotonic_us() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(now).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// Measures how long something of ours takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

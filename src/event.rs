@@ -93,6 +93,23 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// The name, as it is written everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blink => "blink",
+            Self::Macro => "macro",
+            Self::TooShort => "too_short",
+            Self::Talking => "talking",
+            Self::HeadMotion => "head_motion",
+            Self::Lighting => "lighting",
+            Self::Occlusion => "occlusion",
+            Self::LostTrack => "lost_track",
+            Self::RateTooLow => "rate_too_low",
+            Self::Gap => "gap",
+            Self::Model => "model",
+        }
+    }
+
     /// All reasons, in the order in which they are reported.
     pub const ALL: [Self; 11] = [
         Self::Blink,

@@ -3,6 +3,18 @@
 //! memory; one that comes back is found; nothing is lost uncounted; trouble is told while it lasts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "mqtt")]
+#[path = "compliance/broker.rs"]
+mod broker;
+#[path = "host/cable.rs"]
+#[allow(dead_code)] // shared with `delivery.rs`
+mod cable;
+#[path = "compliance/hosts.rs"]
+mod hosts;
+#[cfg(feature = "mqtt")]
+#[path = "mqtt/broker.rs"]
+#[allow(dead_code)] // shared with `mqtt.rs`
+mod mosquitto;
 #[path = "compliance/peers.rs"]
 mod peers;
 #[path = "sinks/pty.rs"]
@@ -16,7 +28,7 @@ use mercam::health::memory::resident_kib;
 use mercam::pipeline::channel::Policy;
 use mercam::pipeline::delivery::{Delivery, SinkReport};
 use mercam::sinks::{Sink, SinkError, SinkSpec};
-use mercam::wire::Envelope;
+use mercam::wire::{Envelope, Origin};
 use peers::{Nature, every, until};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +62,7 @@ fn no_kind_is_left_out() {
 fn the_order_is_kept_and_the_end_writes_out_what_waits() {
     let _alone = alone();
     for (kind, mut peer) in every() {
-        let mut delivery = Delivery::start(vec![peer.sink()], 16, Policy::Block).unwrap();
+        let mut delivery = Delivery::start(vec![peer.sink()], Origin::new(None), 16, Policy::Block).unwrap();
         for id in 0..200 {
             delivery.send(event(id));
             if (id as usize + 1).is_multiple_of(peer.must_be_read_every()) {
@@ -119,7 +131,7 @@ fn a_peer_that_takes_nothing_holds_up_neither_the_line_nor_another_sink() {
         if peer.nature() != Nature::Final {
             peer.go();
         }
-        let mut delivery = Delivery::start(sinks, 8, Policy::DropOldest).unwrap();
+        let mut delivery = Delivery::start(sinks, Origin::new(None), 8, Policy::DropOldest).unwrap();
         for id in 0..EVENTS {
             delivery.send(event(id));
             // The other sink gets each one at once.
@@ -131,7 +143,13 @@ fn a_peer_that_takes_nothing_holds_up_neither_the_line_nor_another_sink() {
             peer.go(); // or the last write would wait for ever
         }
         let report = delivery.finish();
-        assert_eq!(total(&report[0]), EVENTS, "{kind}: {report:?}");
+        if peer.nature() == Nature::Acknowledges {
+            // All that it took waits in vain, in memory.
+            let r = &report[0];
+            assert_eq!((r.sent + r.dropped, r.failed), (EVENTS, r.sent), "{kind}: {report:?}");
+        } else {
+            assert_eq!(total(&report[0]), EVENTS, "{kind}: {report:?}");
+        }
         assert_eq!(report[1].sent, EVENTS, "{kind}: {report:?}");
     }
 }
@@ -180,10 +198,54 @@ fn a_peer_that_goes_is_told_and_counted_and_found_again() {
 }
 
 #[test]
+fn a_peer_that_acknowledges_gets_everything_once_it_is_back() {
+    let _alone = alone();
+    for (kind, mut peer) in every() {
+        if peer.nature() != Nature::Acknowledges {
+            continue;
+        }
+        let mut sink = peer.sink();
+        let work = |sink: &mut Box<dyn Sink>, what: &str, done: &dyn Fn(&dyn Sink) -> bool| {
+            until(&format!("{kind}: {what}"), || {
+                sink.pump();
+                done(sink.as_ref()).then_some(())
+            });
+        };
+        let send = |sink: &mut Box<dyn Sink>, ids: std::ops::Range<u64>| {
+            ids.for_each(|id| sink.send(&confirmed(id)).unwrap_or_else(|e| panic!("{kind}: {e}")));
+        };
+        send(&mut sink, 0..10);
+        work(&mut sink, "the first arrive", &|s| s.backlog().waiting == 0);
+        assert_eq!(sink.trouble(), None, "{kind}");
+        peer.go();
+        send(&mut sink, 10..40);
+        work(&mut sink, "trouble is told", &|s| s.trouble().is_some_and(|t| !t.is_empty()));
+        assert_eq!(sink.backlog().waiting, 30, "{kind}");
+        peer.come_back();
+        send(&mut sink, 40..50);
+        work(&mut sink, "the rest arrives", &|s| s.backlog().waiting == 0);
+        assert_eq!(sink.trouble(), None, "{kind}");
+        until(kind, || (peer.received().len() >= 50).then_some(()));
+        assert!(peer.received().into_iter().eq(0..50), "{kind}: {:?}", peer.received());
+
+        // More than there is room for: the oldest give way, and are counted.
+        peer.go();
+        send(&mut sink, 50..2050);
+        let backlog = sink.backlog();
+        assert_eq!(backlog.waiting + backlog.given_up, 2000, "{kind}: {backlog:?}");
+        assert!(backlog.given_up > 500 && backlog.waiting > 50, "{kind}: {backlog:?}");
+        peer.come_back();
+        work(&mut sink, "what is left arrives", &|s| s.backlog().waiting == 0);
+        until(kind, || (peer.received().len() as u64 >= 50 + backlog.waiting).then_some(()));
+        assert!(peer.received().into_iter().skip(50).eq(2050 - backlog.waiting..2050), "{kind}");
+    }
+}
+
+#[test]
 fn a_peer_that_is_not_there_costs_no_memory() {
     let _alone = alone();
     for (kind, mut peer) in every() {
-        if !matches!(peer.nature(), Nature::Returns | Nature::Unheard) {
+        if matches!(peer.nature(), Nature::Steady | Nature::Final) {
             continue;
         }
         let mut sink = peer.sink();

@@ -188,9 +188,9 @@ fn a_table_has_the_columns_that_its_first_line_names() {
     };
     // Numbered as in `sample::all`.
     assert_eq!((cell(0, "kind"), cell(0, "timestamp"), cell(0, "width")), ("face_appeared", "11.000000", "190"));
-    assert_eq!((cell(1, "success"), cell(1, "offset"), cell(1, "duration_ms")), ("0", "", ""));
+    assert_eq!((cell(2, "success"), cell(1, "offset"), cell(1, "duration_ms")), ("0", "", ""));
     for (column, value) in [
-        ("seq", "2"),
+        ("seq", "3"),
         ("id", "7"),
         ("face_id", "3"),
         ("timestamp", "12.118000"),
@@ -209,12 +209,14 @@ fn a_table_has_the_columns_that_its_first_line_names() {
         ("relations", "mouth>left_brow=0.31 right_brow>left_brow=0.28"),
         ("frames", ""),
     ] {
-        assert_eq!(cell(2, column), value, "{column}");
+        assert_eq!(cell(3, column), value, "{column}");
     }
-    assert_eq!((cell(3, "kind"), cell(3, "reason")), ("withdrawn", "head_motion"));
-    assert_eq!((cell(4, "class"), cell(4, "unix_time")), ("quote \" line end \u{e9}", ""));
-    assert_eq!((cell(6, "frames"), cell(6, "lost"), cell(6, "rate")), ("90000", "12", "29.97"));
-    assert!(cell(6, "rejected").starts_with("blink=1 macro=2 "), "{}", cell(6, "rejected"));
+    assert_eq!((cell(4, "kind"), cell(4, "reason")), ("withdrawn", "head_motion"));
+    assert_eq!((cell(5, "class"), cell(5, "unix_time")), ("quote \" line end \u{e9}", ""));
+    assert_eq!((cell(7, "frames"), cell(7, "lost"), cell(7, "rate")), ("90000", "12", "29.97"));
+    assert_eq!((cell(7, "waiting"), cell(7, "throttled"), cell(8, "throttled")), ("tcp:hub:7420=41", "1", ""));
+    assert_eq!((cell(0, "device"), cell(0, "run")), ("kiosk-7", "0123456789abcdef"));
+    assert!(cell(7, "rejected").starts_with("blink=1 macro=2 "), "{}", cell(7, "rejected"));
 
     // Every file begins with the names; a file that begins with others is left alone.
     for n in 1..=oldest {

@@ -12,8 +12,15 @@ fn config(dir: &Path) -> SpoolConfig {
     SpoolConfig { dir: dir.to_path_buf(), ..SpoolConfig::default() }
 }
 
+/// Another test that starts a process holds our closed lock for a moment, between its fork and its exec.
 fn open(dir: &Path) -> Spool {
-    config(dir).open().unwrap()
+    for _ in 0..200 {
+        match config(dir).open() {
+            Err(SpoolError::InUse(_)) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            other => return other.unwrap(),
+        }
+    }
+    panic!("{} is in use", dir.display());
 }
 
 /// Lengths differ, so that every kind of boundary comes.

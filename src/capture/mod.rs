@@ -21,7 +21,7 @@ mod y4m;
 
 pub use images::{ImagesSource, ImagesSpec};
 pub use input::Origin;
-pub use live::LiveCounts;
+pub use live::{Buffer, Grabber, LiveCounts, LiveSource, Opened, Opener};
 pub use luma::PixelFormat;
 pub use modes::{CameraFormat, Choice, Mode, Wish, choose};
 pub use rate::{MAX_SIDE, Rate, Size};
@@ -98,6 +98,11 @@ pub trait Source: Send {
 
     /// Live sources may lose frames (the latest wins); files and pipes wait and lose none.
     fn is_live(&self) -> bool;
+
+    /// For live sources: attempts to open a lost device again that have failed so far.
+    fn attempts(&self) -> u64 {
+        0
+    }
 
     /// Fills `frame` (reusing its memory) with the next one, waiting at most about `timeout`.
     ///

@@ -2,6 +2,7 @@
 
 use super::{output, plan};
 use crate::error::Result;
+use crate::health::cpu;
 
 /// Arguments of `check`: those of `run`.
 pub type Args = super::run::Args;
@@ -21,8 +22,12 @@ pub fn run(args: &Args) -> Result<()> {
     lines.push(format!("face networks  {face}"));
     let model = analyser.model();
     lines.push(format!("model          {} ({}, sha256 {}...)", model.id, model.precision, model.sha256));
+    lines.push(format!("processor      {}", cpu::prepare()));
     for sink in plan::open_sinks(&config.sinks)? {
         lines.push(format!("sink           {}", sink.name()));
+    }
+    if let Some(metrics) = plan::open_metrics(&config)? {
+        lines.push(format!("metrics        {}", metrics.place().unwrap_or("in a file")));
     }
     output::print(&(lines.join("\n") + "\n"))
 }

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::health::logger::{self, LogLevel};
+use crate::pipeline::aside::Aside;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::{self, Plan};
 use crate::sinks::{HumanConfig, Sink, SinkError};
@@ -70,6 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
         sinks: vec![Box::new(human), Box::new(tally.clone())],
         limit: None,
         config: config.pipeline,
+        aside: Aside::default(),
     };
     let report = pipeline::run(plan, &stop).map_err(run_error)?;
     let end = Timestamp::from_secs(report.reader.frames as f64 / args.fps);

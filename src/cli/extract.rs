@@ -1,5 +1,6 @@
 //! `mercam extract`: from pictures to a landmark stream or a movement table.
 
+use super::part::PartFile;
 use super::{output, plan};
 use crate::capture::{LandmarkWriter, SourceSpec, Step, blank_frame};
 use crate::error::{Error, Result};
@@ -7,11 +8,9 @@ use crate::face::stage::FaceStage;
 use crate::frame::{Content, Face};
 use crate::movement::table::MovementTable;
 use crate::pipeline::shutdown::Shutdown;
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const HELP: &str = "\
@@ -47,15 +46,14 @@ enum Writer<W: Write> {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let part = part_path(&args.out);
-    let written =
-        |e: std::io::Error| Error::failure(anyhow::Error::new(e).context(format!("writing {}", part.display())));
     let mut source = plan::open_source(&args.source)?;
     let mut stage: Option<FaceStage> =
         if args.source.delivers_pictures() { Some(plan::build_face(&config)?) } else { None };
     let ending = args.out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_string();
-    let file =
-        File::create(&part).with_context(|| format!("creating {}", part.display())).map_err(Error::unavailable)?;
+    let (part, file) = PartFile::create(&args.out)?;
+    let growing = part.growing().to_path_buf();
+    let written =
+        |e: std::io::Error| Error::failure(anyhow::Error::new(e).context(format!("writing {}", growing.display())));
     let file = BufWriter::new(file);
     let mut writer = match ending.as_str() {
         "jsonl" => Writer::Landmarks(LandmarkWriter::new(file, &source.name()).map_err(written)?),
@@ -65,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
             Writer::Movement(Box::new(table))
         }
         other => {
-            let _ = std::fs::remove_file(&part);
+            part.discard();
             return Err(Error::usage(anyhow::anyhow!("--out ends in `.{other}`; .jsonl and .csv are known")));
         }
     };
@@ -102,15 +100,6 @@ pub fn run(args: &Args) -> Result<()> {
         Writer::Movement(w) => w.flush().map_err(written)?,
     }
     drop(writer);
-    std::fs::rename(&part, &args.out)
-        .with_context(|| format!("renaming {} to {}", part.display(), args.out.display()))
-        .map_err(Error::failure)?;
+    part.complete()?;
     output::print(&format!("{frames} frames, {found} of them with a face: {}\n", args.out.display()))
-}
-
-/// The name under which the file grows until it is whole.
-fn part_path(out: &Path) -> PathBuf {
-    let mut name = out.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    out.with_file_name(name)
 }

@@ -5,11 +5,18 @@ mod check;
 mod config;
 mod demo;
 mod devices;
+mod doctor;
 mod evaluate;
 mod extract;
+mod host;
+mod man;
 mod models;
 mod output;
+mod part;
 mod plan;
+mod recognise;
+mod record;
+mod reload;
 mod run;
 
 use crate::error::Result;
@@ -46,20 +53,32 @@ pub struct Cli {
 enum Command {
     /// Watch a source and send detections to sinks, until it ends or Ctrl-C
     Run(run::Args),
+    /// Run, and keep the landmarks that were seen (no pixels), to be played again with `replay:`
+    Record(record::Args),
     /// See micro-expressions detected in a built-in moving face, with the true labels beside them
     Demo(demo::Args),
     /// List cameras, their modes, and which mode would be chosen and why
     Devices(devices::Args),
+    /// Look at machine, camera, networks and sinks, and say what to mend
+    Doctor(doctor::Args),
     /// Build everything that `run` would build, then stop: is this configuration good?
     Check(check::Args),
     /// Turn a video or pictures into a landmark stream (.jsonl) or a movement table (.csv)
     Extract(extract::Args),
+    /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
+    Host(host::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
     Evaluate(evaluate::Args),
     /// Time every station of the line on a source
     Bench(bench::Args),
+    /// Recognise movements measured elsewhere: the network alone, one JSON line each
+    Recognise(recognise::Args),
     /// List, verify, fetch or install the face networks
     Models(models::Args),
+    /// Write the manual pages into a folder
+    Man(man::ManArgs),
+    /// Print the completions for a shell: bash, zsh, fish, elvish, powershell
+    Completions(man::CompletionArgs),
     /// Print the documented default configuration, or the one in force
     Config(config::Args),
 }
@@ -71,13 +90,19 @@ enum Command {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Host(args) => host::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Recognise(args) => recognise::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Man(args) => man::man(&args),
+        Command::Completions(args) => man::completions(&args),
         Command::Config(args) => config::run(&args),
     }
 }

@@ -6,7 +6,9 @@ use crate::dere_grl::Recogniser;
 use crate::error::{Error, Result};
 use crate::face::models::Store;
 use crate::face::stage::FaceStage;
+use crate::health::cpu;
 use crate::health::logger::{self, LogLevel};
+use crate::metrics::{Metrics, MetricsError};
 use crate::pipeline::analyser::Analyser;
 use crate::sinks::{Sink, SinkError, SinkSpec};
 use std::path::PathBuf;
@@ -81,8 +83,21 @@ pub fn open_sinks(specs: &[SinkSpec]) -> Result<Vec<Box<dyn Sink>>> {
     specs.iter().map(|s| s.build().map_err(sink_error)).collect()
 }
 
+/// Opens the metrics, where they are asked for.
+pub fn open_metrics(config: &Config) -> Result<Option<Metrics>> {
+    let metrics = config.metrics.build().map_err(|e| match e {
+        MetricsError::Config(_) => Error::config(e),
+        MetricsError::Unavailable { .. } => Error::unavailable(e),
+    })?;
+    if let Some(place) = metrics.as_ref().and_then(Metrics::place) {
+        log::info!("metrics at {place}");
+    }
+    Ok(metrics)
+}
+
 /// Builds the stations between source and sinks; with the face networks only when pictures will come.
 pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Analyser> {
+    cpu::prepare();
     let face = if pictures { Some(build_face(config)?) } else { None };
     let analysis = config.analysis.build().map_err(Error::config)?;
     let recogniser = Recogniser::load(&config.dere_grl).map_err(Error::unavailable)?;
@@ -91,6 +106,7 @@ pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Ana
 
 /// Builds the face stage, fetching the networks when they are missing.
 pub fn build_face(config: &Config) -> Result<FaceStage> {
+    cpu::prepare();
     super::models::ensure(&config.face.networks())?;
     config.face.build(&Store::default()).map_err(Error::unavailable)
 }

@@ -9,7 +9,9 @@ pub use layers::{ConfigError, Layers};
 use crate::capture::SourceSpec;
 use crate::dere_grl::DereGrlConfig;
 use crate::face::config::FaceConfig;
+use crate::health::governor::HealthConfig;
 use crate::health::logger::LogLevel;
+use crate::metrics::MetricsConfig;
 use crate::pipeline::PipelineConfig;
 use crate::sinks::{LogConfig, SinkSpec};
 use crate::spotting::AnalysisConfig;
@@ -33,12 +35,16 @@ pub struct Config {
     pub log: LogLevel,
     /// Threads and queues.
     pub pipeline: PipelineConfig,
+    /// What is done about heat.
+    pub health: HealthConfig,
     /// Detection and tracking of faces.
     pub face: FaceConfig,
     /// Registration, the neutral baseline, and spotting of onset, apex and offset.
     pub analysis: AnalysisConfig,
     /// The model.
     pub dere_grl: DereGrlConfig,
+    /// Counters and latencies for Prometheus.
+    pub metrics: MetricsConfig,
     /// Where events go; several are served at once.
     #[serde(rename = "sink")]
     pub sinks: Vec<SinkSpec>,
@@ -51,9 +57,11 @@ impl Default for Config {
             source: SourceSpec::default(),
             log: LogLevel::Info,
             pipeline: PipelineConfig::default(),
+            health: HealthConfig::default(),
             face: FaceConfig::default(),
             analysis: AnalysisConfig::default(),
             dere_grl: DereGrlConfig::default(),
+            metrics: MetricsConfig::default(),
             sinks: vec![SinkSpec::Log(LogConfig::default())],
         }
     }

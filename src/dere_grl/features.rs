@@ -6,6 +6,12 @@ use crate::landmarks::{COUNT, Component, PerLandmark};
 
 /// Name and version of the input's meaning, which a model's metadata has to repeat.
 pub const FEATURE_FORMAT: &str = "onset-apex-iod-v1";
+/// The numbers of a landmark, as the metadata names them.
+pub(super) const FEATURES: &str = "x, y, dx, dy";
+/// What was done to the numbers before the model sees them.
+pub(super) const NORMALISATION: &str = "face frame, IOD, rigid similarity removed; the rest is inside the model";
+/// The frames that a movement is measured between.
+pub(super) const WINDOW: &str = "onset,apex";
 /// The first landmark that the network sees: the contour moves with skull and jaw only.
 pub(super) const FIRST: usize = Component::ALL[0].landmarks().start;
 /// Number of landmarks that the network sees.

@@ -1,6 +1,6 @@
 //! What a model says about itself, and whether mercam can work with it.
 
-use super::features::{FEATURE_FORMAT, FIRST, NODES};
+use super::features::{FEATURE_FORMAT, FEATURES, FIRST, NODES, NORMALISATION, WINDOW};
 use super::{DereGrlError, Precision};
 use crate::landmarks::Component;
 use std::collections::BTreeMap;
@@ -47,6 +47,9 @@ impl Metadata {
         expect("feature_format", get("feature_format")?, FEATURE_FORMAT)?;
         expect("first_landmark", get("first_landmark")?, &FIRST.to_string())?;
         expect("nodes", get("nodes")?, &NODES.to_string())?;
+        expect("features", &names("features")?.join(", "), FEATURES)?;
+        expect("normalisation", get("normalisation")?, NORMALISATION)?;
+        expect("window", get("window")?, WINDOW)?;
         let own = Component::ALL.map(Component::name).join(", ");
         expect("components", &names("components")?.join(", "), &own)?;
         let classes = names("classes")?;
@@ -84,6 +87,9 @@ mod tests {
             ("feature_format", FEATURE_FORMAT),
             ("first_landmark", "17"),
             ("nodes", "51"),
+            ("features", "[\"x\", \"y\", \"dx\", \"dy\"]"),
+            ("normalisation", NORMALISATION),
+            ("window", WINDOW),
             ("components", &components),
             ("classes", "[\"a\", \"none\"]"),
             ("actions_per_component", "2"),
@@ -103,6 +109,9 @@ mod tests {
         }
         for (key, bad) in [
             ("feature_format", "pixels-v9"),
+            ("features", "[\"u\", \"v\"]"),
+            ("normalisation", "pixels"),
+            ("window", "onset,apex,offset"),
             ("components", "[\"nose\"]"),
             ("classes", "[\"a\"]"),
             ("classes", "a, b"),

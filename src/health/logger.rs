@@ -1,9 +1,14 @@
 //! The log: to standard error, for a person or, under systemd, with the priority that journald reads.
+//!
+//! A fault that repeats is limited, place by place in the code: see [`super::repeats`].
 
+use super::repeats::Repeats;
+use crate::clock::monotonic_us;
+use crate::sinks::EVENT_TARGET;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -39,9 +44,29 @@ impl From<LogLevel> for LevelFilter {
 /// Writes to standard error. Under systemd (`JOURNAL_STREAM` is set) each line starts with its priority.
 struct Stderr {
     journal: OnceLock<bool>,
+    repeats: Mutex<Repeats>,
 }
 
-static STDERR: Stderr = Stderr { journal: OnceLock::new() };
+static STDERR: Stderr = Stderr { journal: OnceLock::new(), repeats: Mutex::new(Repeats::new()) };
+
+impl Stderr {
+    fn write(&self, level: Level, text: std::fmt::Arguments<'_>) {
+        let mut err = std::io::stderr().lock();
+        // A log that cannot be written has nobody left to tell.
+        let _ = if *self.journal.get_or_init(|| std::env::var_os("JOURNAL_STREAM").is_some()) {
+            writeln!(err, "<{}>{text}", priority(level))
+        } else {
+            writeln!(err, "{:5} {text}", level.as_str().to_lowercase())
+        };
+    }
+
+    fn settle(&self, all: bool) {
+        let mut held = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        for (level, text) in held.settle(monotonic_us(), all) {
+            self.write(level, format_args!("{text}"));
+        }
+    }
+}
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -53,13 +78,20 @@ impl Log for Stderr {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut err = std::io::stderr().lock();
-        // A log that cannot be written has nobody left to tell.
-        let _ = if *self.journal.get_or_init(|| std::env::var_os("JOURNAL_STREAM").is_some()) {
-            writeln!(err, "<{}>{}", priority(record.level()), record.args())
-        } else {
-            writeln!(err, "{:5} {}", record.level().as_str().to_lowercase(), record.args())
-        };
+        // Detections are no faults, and debugging wants everything.
+        if record.level() <= Level::Info && record.target() != EVENT_TARGET {
+            let place = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
+            let mut held = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+            match held.saw(place, record.level(), record.args(), monotonic_us()) {
+                None => return,
+                Some(0) => {}
+                Some(held_back) => {
+                    return self
+                        .write(record.level(), format_args!("{} ({held_back} more like this before)", record.args()));
+                }
+            }
+        }
+        self.write(record.level(), *record.args());
     }
 
     fn flush(&self) {
@@ -75,6 +107,16 @@ const fn priority(level: Level) -> u8 {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     }
+}
+
+/// Tells how often faults repeated whose time has passed. To be called now and then.
+pub fn settle_old() {
+    STDERR.settle(false);
+}
+
+/// Tells how often every fault repeated that was held back. To be called at the end.
+pub fn settle() {
+    STDERR.settle(true);
 }
 
 /// Sends the log to standard error. Later calls only change the level.

@@ -8,7 +8,8 @@ use crate::dere_grl::{DereGrlError, Features, Recogniser, Recognition};
 use crate::event::{Detection, Event, Rejection, Stage, Status};
 use crate::face::{FaceError, stage::FaceStage};
 use crate::frame::{Content, Face, FaceId, Frame};
-use crate::spotting::{Analysis, Spotted};
+use crate::movement::SettingError;
+use crate::spotting::{Analysis, Spotted, SpottingConfig};
 
 /// How many relation weights a detection carries.
 const RELATIONS: usize = 5;
@@ -148,6 +149,26 @@ impl Analyser {
         }
         let (rate, faces, model) = (self.rate.fps(), self.faces.len() as u32, Some(self.model()));
         Status { rate, faces, rejected, model, ..self.status.clone() }
+    }
+
+    /// Changes thresholds between two frames; movements under way are judged by the new ones.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range; nothing is changed then.
+    pub fn configure(&mut self, spotting: SpottingConfig, reject_none_above: f32) -> Result<(), SettingError> {
+        self.analysis.configure(spotting)?;
+        self.reject_none_above = reject_none_above;
+        Ok(())
+    }
+
+    /// Frames that are missing so far, wherever they were lost.
+    pub fn lost(&self) -> u64 {
+        self.status.lost
+    }
+
+    /// Frames per second, measured over the last seconds of source time.
+    pub fn rate(&self) -> f32 {
+        self.rate.fps()
     }
 
     /// How long each station took, per frame.

@@ -3,10 +3,11 @@
 use super::channel::{Drops, Outlet, Policy, bounded};
 use crate::clock::Stopwatch;
 use crate::event::Event;
+use crate::metrics::Sample;
 use crate::sinks::{Backlog, Sink, SinkError};
 use crate::wire::{Envelope, Origin};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct SinkReport {
     /// The sink.
     pub name: String,
-    /// Events that the sink took.
+    /// Events that the sink delivered, or keeps for the next run.
     pub sent: u64,
     /// Events that the sink could not deliver, or gave up later.
     pub failed: u64,
@@ -32,8 +33,14 @@ pub struct SinkReport {
 /// All sinks of a run.
 pub struct Delivery {
     lanes: Vec<Lane>,
+    /// Sinks that get no more events.
+    ended: Vec<End>,
     origin: Origin,
     sequence: u64,
+    capacity: usize,
+    policy: Policy,
+    /// Threads started so far.
+    started: usize,
 }
 
 /// What a sink's thread says of itself, to be read from anywhere.
@@ -43,6 +50,7 @@ struct Gauges {
     failed: Drops,
     closed: Drops,
     backlog: Arc<Mutex<Backlog>>,
+    troubled: Arc<AtomicBool>,
 }
 
 impl Gauges {
@@ -67,32 +75,75 @@ struct Lane {
     done: Receiver<()>,
 }
 
+impl Lane {
+    /// Closes the channel: the thread writes out what waits and ends.
+    fn end(self) -> End {
+        End { name: self.outlet.name().to_string(), drops: self.outlet.drops(), gauges: self.gauges, done: self.done }
+    }
+}
+
+/// A sink whose channel is closed.
+struct End {
+    name: String,
+    drops: Drops,
+    gauges: Gauges,
+    done: Receiver<()>,
+}
+
 impl Delivery {
     /// Starts a thread for each sink, with a channel of `capacity` events.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(sinks: Vec<Box<dyn Sink>>, origin: Origin, capacity: usize, policy: Policy) -> std::io::Result<Self> {
-        let mut lanes = Vec::with_capacity(sinks.len());
-        for sink in sinks {
-            let (outlet, receiver) = bounded(sink.name(), capacity, policy);
-            let gauges = Gauges::default();
-            let shown = gauges.clone();
-            let name = format!("sink-{}", lanes.len());
-            let (tell, done) = crossbeam_channel::bounded(1);
-            std::thread::Builder::new().name(name).spawn(move || {
-                deliver(sink, &receiver, &shown);
-                let _ = tell.send(()); // nobody asks any more: the time to drain was over
-            })?;
-            lanes.push(Lane { outlet, gauges, done });
+        let lanes = Vec::with_capacity(sinks.len());
+        let mut this = Self { lanes, ended: vec![], origin, sequence: 0, capacity, policy, started: 0 };
+        sinks.into_iter().try_for_each(|sink| this.open(sink))?;
+        Ok(this)
+    }
+
+    /// Starts the thread of one sink.
+    fn open(&mut self, mut sink: Box<dyn Sink>) -> std::io::Result<()> {
+        sink.introduce(&self.origin);
+        let (outlet, receiver) = bounded(sink.name(), self.capacity, self.policy);
+        let gauges = Gauges::default();
+        let shown = gauges.clone();
+        let name = format!("sink-{}", self.started);
+        self.started += 1;
+        let (tell, done) = crossbeam_channel::bounded(1);
+        std::thread::Builder::new().name(name).spawn(move || {
+            deliver(sink, &receiver, &shown);
+            let _ = tell.send(()); // nobody asks any more: the time to drain was over
+        })?;
+        self.lanes.push(Lane { outlet, gauges, done });
+        Ok(())
+    }
+
+    /// Goes on with those of the present sinks that `keep` says, in their order, and with `new` ones. The others write out
+    /// what waits for them, each on its own thread, and end; nobody waits for that here.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn replace(&mut self, keep: &[bool], new: Vec<Box<dyn Sink>>) -> std::io::Result<()> {
+        let lanes = std::mem::take(&mut self.lanes);
+        for (i, lane) in lanes.into_iter().enumerate() {
+            match keep.get(i) {
+                Some(true) => self.lanes.push(lane),
+                _ => self.ended.push(lane.end()),
+            }
         }
-        Ok(Self { lanes, origin, sequence: 0 })
+        new.into_iter().try_for_each(|sink| self.open(sink))
     }
 
     /// Sends an event to every sink.
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
+        self.forward(envelope);
+    }
+
+    /// Sends an event of somebody else as it is to every sink.
+    pub fn forward(&self, envelope: Arc<Envelope>) {
         for lane in &self.lanes {
             if lane.outlet.send(Arc::clone(&envelope)).is_err() {
                 lane.gauges.failed.add(1);
@@ -103,13 +154,32 @@ impl Delivery {
     /// Events that did not get through, by channel, where there are any.
     pub fn losses(&self) -> Vec<(String, u64)> {
         let lost = |l: &Lane| (l.outlet.name().to_string(), l.outlet.drops().count() + l.gauges.lost());
-        self.lanes.iter().map(lost).filter(|(_, n)| *n > 0).collect()
+        let lost_before = |e: &End| (e.name.clone(), e.drops.count() + e.gauges.lost());
+        self.lanes.iter().map(lost).chain(self.ended.iter().map(lost_before)).filter(|(_, n)| *n > 0).collect()
     }
 
     /// Events that wait now, by channel, where there are any: in the channel and in the sink's spool.
     pub fn waiting(&self) -> Vec<(String, u64)> {
         let waits = |l: &Lane| (l.outlet.name().to_string(), l.outlet.len() as u64 + l.gauges.backlog().waiting);
         self.lanes.iter().map(waits).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// The state of every sink, for metrics.
+    pub fn samples(&self) -> Vec<Sample> {
+        let sample = |l: &Lane| {
+            let (g, backlog) = (&l.gauges, l.gauges.backlog());
+            Sample {
+                sink: l.outlet.name().to_string(),
+                sent: g.sent.load(Relaxed),
+                failed: g.failed.count(),
+                given_up: backlog.given_up,
+                dropped: l.outlet.drops().count(),
+                queued: l.outlet.len() as u64,
+                spooled: backlog.waiting,
+                up: !g.troubled.load(Relaxed) && g.closed.count() == 0,
+            }
+        };
+        self.lanes.iter().map(sample).collect()
     }
 
     /// Whether every sink's reader has gone, so that going on would be work for nobody.
@@ -122,30 +192,31 @@ impl Delivery {
     pub fn finish(self) -> Vec<SinkReport> {
         let clock = Stopwatch::start();
         // All channels are closed first, so that all sinks drain at the same time.
-        let end = |lane: Lane| (lane.outlet.name().to_string(), lane.outlet.drops(), lane.gauges, lane.done);
-        let ends: Vec<_> = self.lanes.into_iter().map(end).collect();
-        let report = |(name, drops, gauges, done): (String, Drops, Gauges, Receiver<()>)| {
+        let ends: Vec<_> = self.ended.into_iter().chain(self.lanes.into_iter().map(Lane::end)).collect();
+        let report = |End { name, drops, gauges, done }: End| {
             if done.recv_timeout(DRAIN.saturating_sub(clock.elapsed())).is_err() {
                 log::error!("a sink did not take its last events in time, they are lost: {name}");
             }
             let backlog = gauges.backlog();
-            SinkReport {
-                name,
-                sent: gauges.sent.load(Relaxed),
-                failed: gauges.lost() + if backlog.survives { 0 } else { backlog.waiting },
-                dropped: drops.count(),
-                waiting: if backlog.survives { backlog.waiting } else { 0 },
+            let (taken, lost) = (gauges.sent.load(Relaxed), gauges.lost());
+            let dropped = drops.count();
+            if backlog.survives {
+                return SinkReport { name, sent: taken, failed: lost, dropped, waiting: backlog.waiting };
             }
+            // What waits in memory ends with the process.
+            let never = backlog.waiting + backlog.given_up;
+            SinkReport { name, sent: taken.saturating_sub(never), failed: lost + backlog.waiting, dropped, waiting: 0 }
         };
         ends.into_iter().map(report).collect()
     }
 }
 
 fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
-    let mut complained = false;
+    let (mut complained, mut over_budget) = (false, false);
     loop {
         let wait = if gauges.closed.count() > 0 { None } else { sink.pump() };
         gauges.set_backlog(sink.backlog());
+        gauges.troubled.store(sink.trouble().is_some(), Relaxed);
         let event = match wait {
             None => match events.recv() {
                 Ok(event) => event,
@@ -168,6 +239,12 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &G
                     log::info!("sink delivers again ({lost} events lost meanwhile): {}", sink.name());
                 }
                 gauges.sent.fetch_add(1, Relaxed);
+            }
+            Err(e @ SinkError::Budget { .. }) => {
+                gauges.failed.add(1);
+                if !std::mem::replace(&mut over_budget, true) {
+                    log::warn!("{e}; they are counted");
+                }
             }
             Err(SinkError::Closed(_)) => {
                 gauges.failed.add(1);
@@ -196,7 +273,7 @@ mod tests {
     use super::*;
     use crate::event::Status;
 
-    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck`.
+    /// Notes the numbers of what it takes; fails on odd ones; never returns from number `stuck` or a later one.
     struct Fake {
         taken: Arc<Mutex<Vec<u64>>>,
         stuck: u64,
@@ -207,7 +284,7 @@ mod tests {
             "fake"
         }
         fn send(&mut self, event: &Envelope) -> Result<(), SinkError> {
-            if event.seq == self.stuck {
+            if event.seq >= self.stuck {
                 std::thread::sleep(DRAIN * 100);
             }
             if event.seq % 2 == 1 {
@@ -230,6 +307,25 @@ mod tests {
         let report = delivery.finish();
         assert_eq!(report, [SinkReport { name: "fake".into(), sent: 5, failed: 5, ..SinkReport::default() }]);
         assert_eq!(*taken.lock().unwrap(), [0, 2, 4, 6, 8]);
+    }
+
+    #[test]
+    fn sinks_that_stay_miss_nothing_while_others_come_and_go() {
+        let note = || Arc::new(Mutex::new(vec![]));
+        let (stays, goes, comes) = (note(), note(), note());
+        let fake = |taken: &Arc<Mutex<Vec<u64>>>| -> Box<dyn Sink> {
+            Box::new(Fake { taken: Arc::clone(taken), stuck: u64::MAX })
+        };
+        let mut delivery =
+            Delivery::start(vec![fake(&goes), fake(&stays)], Origin::new(None), 16, Policy::Block).unwrap();
+        (0..4).for_each(|_| delivery.send(Event::Status(Status::default())));
+        delivery.replace(&[false, true], vec![fake(&comes)]).unwrap();
+        (0..4).for_each(|_| delivery.send(Event::Status(Status::default())));
+        let report = delivery.finish();
+        assert_eq!(report.iter().map(|r| (r.sent, r.failed)).collect::<Vec<_>>(), [(2, 2), (4, 4), (2, 2)]);
+        assert_eq!(*goes.lock().unwrap(), [0, 2]);
+        assert_eq!(*stays.lock().unwrap(), [0, 2, 4, 6]);
+        assert_eq!(*comes.lock().unwrap(), [4, 6]);
     }
 
     #[test]

@@ -4,22 +4,28 @@
 //! has a thread and a channel of its own. A camera's channel keeps the latest frame; a file's makes the reader wait.
 
 pub mod analyser;
+pub mod aside;
 pub mod channel;
 pub mod delivery;
 pub mod presence;
 pub mod rate;
 pub mod reader;
 pub mod shutdown;
+pub mod thinner;
 pub mod timings;
 
 use crate::capture::{CaptureError, Source};
 use crate::event::{Event, Status};
 use crate::frame::Frame;
 use crate::health::board::Board;
+use crate::health::vitals::Vitals;
+use crate::metrics::{Metrics, Snapshot, StageHistogram};
 use crate::sinks::Sink;
 use crate::time::Timestamp;
 use crate::wire::Origin;
-use analyser::{Analyser, AnalysisError};
+use analyser::Analyser;
+pub use analyser::AnalysisError;
+use aside::{Aside, Change, Recorder};
 use channel::{Policy, bounded};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use delivery::{Delivery, SinkReport};
@@ -27,6 +33,7 @@ use reader::ReaderReport;
 use serde::{Deserialize, Serialize};
 use shutdown::Shutdown;
 use std::time::Duration;
+use timings::Timed;
 
 /// How the threads are joined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +66,9 @@ pub enum RunError {
     /// A network could not be run.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    /// The recording cannot be written.
+    #[error("the recording cannot be written, so the run ends: {0}")]
+    Recording(std::io::Error),
     /// The system gave no thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -81,6 +91,8 @@ pub struct Plan {
     pub limit: Option<Duration>,
     /// Queues and policies.
     pub config: PipelineConfig,
+    /// What goes on beside the line.
+    pub aside: Aside,
 }
 
 /// What a run did.
@@ -100,21 +112,24 @@ pub struct Report {
 /// # Errors
 /// See [`RunError`]. What had been detected before is delivered in any case.
 pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
-    let Plan { mut source, mut analyser, origin, sinks, limit, config } = plan;
+    let Plan { mut source, mut analyser, origin, sinks, limit, config, aside } = plan;
     let live = source.is_live();
     let (capacity, frame_policy) = if live { (1, Policy::DropOldest) } else { (config.frame_queue, Policy::Block) };
     let event_policy = if live { config.event_policy } else { Policy::Block };
     let (frames, inbox) = bounded("frames", capacity, frame_policy);
     let (give_back, spare) = crossbeam_channel::bounded(capacity + 2);
     let mut delivery = Delivery::start(sinks, origin, config.event_queue, event_policy)?;
-    let reader_stop = stop.clone();
+    let Aside { vitals, mut recorder, mut metrics, changes } = aside;
+    let (reader_stop, reader_vitals) = (stop.clone(), vitals.clone());
     let reader = std::thread::Builder::new()
         .name("capture".into())
-        .spawn(move || reader::read(source.as_mut(), limit, &frames, &spare, &reader_stop))?;
+        .spawn(move || reader::read(source.as_mut(), limit, &frames, &spare, &reader_vitals, &reader_stop))?;
 
     let board = Board::default();
-    let beside = Beside { give_back, board: &board, status_interval_s: config.status_interval_s };
-    let analysed = analyse(&mut analyser, &inbox, &beside, &mut delivery, stop);
+    let status_interval_s = config.status_interval_s;
+    let mut beside =
+        Beside { give_back, board: &board, status_interval_s, vitals, recorder: recorder.as_mut(), changes };
+    let analysed = analyse(&mut analyser, &inbox, &mut beside, &mut delivery, &mut metrics, stop);
     stop_reader(&inbox, stop, analysed.is_err() || delivery.abandoned());
     let read = reader.join().map_err(|_| RunError::Panic);
 
@@ -122,10 +137,13 @@ pub fn run(plan: Plan, stop: &Shutdown) -> Result<Report, RunError> {
     let finished = analyser.finish(&mut events);
     let status = state(&analyser, &delivery, &board);
     events.push(Event::Status(status.clone()));
-    events.into_iter().for_each(|e| delivery.send(e));
+    events.into_iter().for_each(|e| send(e, &mut delivery, &mut metrics));
+    tell(&mut metrics, &analyser, &delivery, true);
     let sinks = delivery.finish();
+    let recorded = recorder.as_mut().map_or(Ok(()), |r| r.finish());
     analysed?;
     finished?;
+    recorded?;
     Ok(Report { status, reader: read??, sinks })
 }
 
@@ -134,6 +152,9 @@ struct Beside<'a> {
     give_back: crossbeam_channel::Sender<Frame>,
     board: &'a Board,
     status_interval_s: f64,
+    vitals: Vitals,
+    recorder: Option<&'a mut Recorder>,
+    changes: Receiver<Change>,
 }
 
 /// The state of everything, as it is sent.
@@ -153,33 +174,64 @@ fn state(analyser: &Analyser, delivery: &Delivery, board: &Board) -> Status {
 fn analyse(
     analyser: &mut Analyser,
     inbox: &Receiver<Frame>,
-    beside: &Beside<'_>,
+    beside: &mut Beside<'_>,
     delivery: &mut Delivery,
+    metrics: &mut Option<Metrics>,
     stop: &Shutdown,
-) -> Result<(), AnalysisError> {
+) -> Result<(), RunError> {
     let mut events = Vec::with_capacity(32);
     let mut last_status: Option<Timestamp> = None;
     loop {
+        if let Ok(change) = beside.changes.try_recv() {
+            change.apply(analyser, delivery);
+        }
         let frame = match inbox.recv_timeout(Duration::from_millis(100)) {
             Ok(frame) => frame,
             Err(RecvTimeoutError::Timeout) if stop.requested() => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Timeout) => {
+                tell(metrics, analyser, delivery, false);
+                continue;
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         analyser.process(&frame, &mut events)?;
+        beside.vitals.analysed(analyser.lost(), analyser.faces().len(), analyser.rate());
+        if let Some(recorder) = &mut beside.recorder {
+            recorder.add(&frame, analyser.faces())?;
+        }
         let due = last_status.is_none_or(|at| frame.time.ms_since(at) >= beside.status_interval_s * 1e3);
         if due {
             last_status = Some(frame.time);
             let status = state(analyser, delivery, beside.board);
+            beside.vitals.dropped(status.dropped.iter().map(|(_, n)| n).sum());
             if status.frames > 1 {
                 events.push(Event::Status(status));
             }
         }
         let _ = beside.give_back.try_send(frame); // a full pool only means one allocation more
-        events.drain(..).for_each(|e| delivery.send(e));
+        events.drain(..).for_each(|e| send(e, delivery, metrics));
+        tell(metrics, analyser, delivery, false);
         if delivery.abandoned() {
             return Ok(());
         }
+    }
+}
+
+fn send(event: Event, delivery: &mut Delivery, metrics: &mut Option<Metrics>) {
+    if let Some(m) = metrics {
+        m.saw(&event);
+    }
+    delivery.send(event);
+}
+
+/// Hands the state over to whoever watches, when that is due or `now`.
+fn tell(metrics: &mut Option<Metrics>, analyser: &Analyser, delivery: &Delivery, now: bool) {
+    if let Some(m) = metrics
+        && (now || m.due())
+    {
+        let times = Timed::ALL.into_iter().filter_map(|t| Some((t, analyser.times().of(t)?)));
+        let stages = times.map(|(t, h)| StageHistogram::of(t.label(), h)).collect();
+        m.publish(Snapshot { status: analyser.status(), sinks: delivery.samples(), stages, ..Snapshot::default() });
     }
 }
 

@@ -4,9 +4,11 @@
 
 use super::channel::Outlet;
 use super::shutdown::Shutdown;
+use super::thinner::Thinner;
 use crate::capture::{CaptureError, Source, Step, blank_frame};
 use crate::clock::Stopwatch;
 use crate::frame::Frame;
+use crate::health::vitals::Vitals;
 use crate::time::Timestamp;
 use crossbeam_channel::Receiver;
 use std::time::Duration;
@@ -35,14 +37,18 @@ pub fn read(
     limit: Option<Duration>,
     frames: &Outlet<Frame>,
     spare: &Receiver<Frame>,
+    vitals: &Vitals,
     stop: &Shutdown,
 ) -> Result<ReaderReport, CaptureError> {
     let mut report = ReaderReport::default();
     let mut first: Option<Timestamp> = None;
     let mut watch = StallWatch::new();
     let mut frame = blank_frame();
+    let mut thinner = Thinner::default();
     while !stop.requested() {
-        match source.next(&mut frame, POLL)? {
+        let step = source.next(&mut frame, POLL)?;
+        vitals.attempts(source.attempts());
+        match step {
             Step::Frame => {
                 if let Some(silent) = watch.saw(frame.time) {
                     log::info!("frames come again after {:.1} s: {}", silent.as_secs_f64(), source.name());
@@ -52,6 +58,10 @@ pub fn read(
                     break;
                 }
                 report.frames += 1;
+                vitals.captured();
+                if source.is_live() && !thinner.passes(&mut frame, vitals.left_out()) {
+                    continue;
+                }
                 let next = spare.try_recv().unwrap_or_else(|_| blank_frame());
                 match frames.send(std::mem::replace(&mut frame, next)) {
                     Ok(Some(evicted)) => frame = evicted,
@@ -141,7 +151,7 @@ mod tests {
         let (_give_back, spare) = crossbeam_channel::bounded(1);
         let stopper = stop.clone();
         let reader = std::thread::spawn(move || {
-            read(&mut Silent { frames: 10, sent: 0 }, None, &frames, &spare, &stopper).unwrap()
+            read(&mut Silent { frames: 10, sent: 0 }, None, &frames, &spare, &Vitals::default(), &stopper).unwrap()
         });
         std::thread::sleep(STALL_FLOOR + Duration::from_millis(400));
         stop.request();
@@ -154,7 +164,8 @@ mod tests {
         let (frames, inbox) = bounded("frames", 64, Policy::Block);
         let (_give_back, spare) = crossbeam_channel::bounded(1);
         let limit = Some(Duration::from_millis(50));
-        read(&mut Silent { frames: 60, sent: 0 }, limit, &frames, &spare, &Shutdown::new()).unwrap();
+        read(&mut Silent { frames: 60, sent: 0 }, limit, &frames, &spare, &Vitals::default(), &Shutdown::new())
+            .unwrap();
         drop(frames);
         assert_eq!(inbox.iter().map(|f| f.sequence).max(), Some(5));
     }

@@ -44,6 +44,17 @@ impl Timed {
         }
     }
 
+    /// The name as a label of metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Face => "face",
+            Self::Spotting => "spotting",
+            Self::DereGrl => "dere_grl",
+            Self::Frame => "frame",
+        }
+    }
+
     const fn index(self) -> usize {
         match self {
             Self::Source => 0,

@@ -7,7 +7,7 @@
 
 use super::rotate::{RotatingFile, Rotation};
 use super::{Sink, SinkError, describe};
-use crate::event::{Detection, Event, Moment, Stage};
+use crate::event::{Detection, Event, Moment, Rejection, Stage};
 use crate::geometry::Rect;
 use crate::wire::{self, Envelope};
 use serde::{Deserialize, Serialize};
@@ -20,10 +20,10 @@ seq,kind,id,face_id,timestamp,unix_time,success,confidence,class,probability,\
 onset,apex,offset,duration_ms,\
 right_brow_r,left_brow_r,nose_r,right_eye_r,left_eye_r,mouth_r,\
 component,amplitude_iod,score,rate,iod_px,reason,probabilities,relations,model,precision,\
-x,y,width,height,frames,lost,faces,rejected,dropped\n";
+x,y,width,height,frames,lost,faces,rejected,dropped,waiting,temperature_c,throttled,under_voltage,device,run\n";
 
 /// How many columns those are.
-const COLUMNS: usize = 39;
+const COLUMNS: usize = 45;
 
 /// The `csv` sink.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,13 +137,17 @@ impl Row {
                 self.put(s.frames);
                 self.put(s.lost);
                 self.put(s.faces);
-                self.put(pairs(s.rejected.iter().map(|(r, n)| (describe::reason_name(*r), n))));
+                self.put(pairs(s.rejected.iter().map(|(r, n)| (r.name(), n))));
                 self.put(pairs(s.dropped.iter().map(|(c, n)| (c.as_str(), n))));
+                self.put(pairs(s.waiting.iter().map(|(c, n)| (c.as_str(), n))));
+                self.put(s.temperature_c.map_or(String::new(), |t| t.to_string()));
+                self.put(flag(s.throttled));
+                self.put(flag(s.under_voltage));
             }
         }
-        while self.cells < COLUMNS {
-            self.empty();
-        }
+        self.skip_to("device");
+        self.put(&envelope.device);
+        self.put(envelope.run);
         self.text.push('\n');
     }
 
@@ -191,7 +195,7 @@ impl Row {
         }
         self.put(d.component.name());
         [d.amplitude, d.score, d.rate, d.iod].iter().for_each(|v| self.put(v));
-        self.put(d.reason.map_or("", describe::reason_name));
+        self.put(d.reason.map_or("", Rejection::name));
         self.put(pairs(d.probabilities.iter().map(|(c, p)| (c.as_str(), p))));
         let relations = d.relations.iter().map(|r| (format!("{}>{}", r.from.name(), r.to.name()), r.weight));
         self.put(pairs(relations));
@@ -205,7 +209,7 @@ impl Row {
 
     /// Leaves cells empty up to a column.
     fn skip_to(&mut self, column: &str) {
-        let at = HEADER.split(',').position(|c| c == column).unwrap_or(COLUMNS);
+        let at = HEADER.trim_end().split(',').position(|c| c == column).unwrap_or(COLUMNS);
         while self.cells < at {
             self.empty();
         }
@@ -225,6 +229,15 @@ impl Row {
         } else {
             self.text.push_str(&value);
         }
+    }
+}
+
+/// 1, 0, or nothing when it is not known.
+const fn flag(value: Option<bool>) -> &'static str {
+    match value {
+        Some(true) => "1",
+        Some(false) => "0",
+        None => "",
     }
 }
 

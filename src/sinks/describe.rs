@@ -19,30 +19,13 @@ pub(super) const fn reason(r: Rejection) -> &'static str {
     }
 }
 
-/// A rejection as it is written on the wire.
-pub(super) const fn reason_name(r: Rejection) -> &'static str {
-    match r {
-        Rejection::Blink => "blink",
-        Rejection::Macro => "macro",
-        Rejection::TooShort => "too_short",
-        Rejection::Talking => "talking",
-        Rejection::HeadMotion => "head_motion",
-        Rejection::Lighting => "lighting",
-        Rejection::Occlusion => "occlusion",
-        Rejection::LostTrack => "lost_track",
-        Rejection::RateTooLow => "rate_too_low",
-        Rejection::Gap => "gap",
-        Rejection::Model => "model",
-    }
-}
-
 /// Probability of the class that the detection names, 0 when it has none.
 pub(super) fn certainty(d: &Detection) -> f32 {
     d.probabilities.iter().find(|(c, _)| *c == d.class).map_or(0.0, |(_, p)| *p)
 }
 
 /// One line about an event. Control characters never come through, whatever a name holds.
-pub(super) fn one_line(event: &Event) -> String {
+pub(crate) fn one_line(event: &Event) -> String {
     let text = match event {
         Event::Provisional(d) => detection(Stage::Provisional, d),
         Event::Confirmed(d) => detection(Stage::Confirmed, d),
@@ -70,7 +53,7 @@ pub(super) fn one_line(event: &Event) -> String {
 }
 
 /// The text without control characters.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -105,7 +88,7 @@ mod tests {
     #[test]
     fn a_reason_has_one_name_everywhere() {
         for r in Rejection::ALL {
-            assert_eq!(serde_json::to_value(r).unwrap(), reason_name(r));
+            assert_eq!(serde_json::to_value(r).unwrap(), r.name());
         }
     }
 }

@@ -28,6 +28,9 @@ impl From<LogLevel> for ::log::Level {
     }
 }
 
+/// Target of the lines that are events.
+pub const TARGET: &str = "mercam::event";
+
 /// The `log` sink.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -60,8 +63,8 @@ impl Sink for LogSink {
             Event::Confirmed(_) => self.level,
             _ => self.level.max(::log::Level::Debug),
         };
-        if ::log::log_enabled!(target: "mercam::event", level) {
-            ::log::log!(target: "mercam::event", level, "{}", describe::one_line(&event.event));
+        if ::log::log_enabled!(target: TARGET, level) {
+            ::log::log!(target: TARGET, level, "{}", describe::one_line(&event.event));
         }
         Ok(())
     }

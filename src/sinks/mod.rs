@@ -1,33 +1,44 @@
 //! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
 //!
-//! What every sink promises, and `tests/sinks.rs` checks for each: events leave in the order in which they came;
-//! an event that `send` took without an error has left the process, or waits where the sink answers for it
-//! ([`Backlog`]); one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found again without help; `send` comes back
-//! within a bounded time wherever the operating system lets it (a pipe that nobody reads does not).
+//! What every sink promises, and `tests/compliance.rs` asks of each: events leave in the order in which they came; an
+//! event that `send` took without an error has left the process, or waits where the sink answers for it ([`Backlog`]);
+//! one that could not leave gives an error, so that the caller counts it; a peer that goes away and comes back is found
+//! again without help; `send` comes back within a bounded time wherever the operating system lets it (a pipe that nobody
+//! reads does not).
 
 mod backoff;
+mod budget;
 mod csv;
 mod describe;
 mod file;
 mod human;
+mod link;
 mod log;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod rotate;
 mod serial;
 mod spec;
 mod stdout;
+mod stream;
 mod udp;
 
 pub use backoff::Backoff;
 pub use csv::{CsvConfig, CsvSink};
 pub use file::{FileConfig, FileSink};
 pub use human::{Colour, Human, HumanConfig, Truth};
-pub use log::{LogConfig, LogLevel, LogSink};
-pub use serial::{FlowControl, SerialConfig, SerialSink};
+pub use log::{LogConfig, LogLevel, LogSink, TARGET as EVENT_TARGET};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{MqttConfig, MqttSink};
+pub use serial::{FlowControl, Line, SerialConfig, SerialSink};
 pub use spec::SinkSpec;
 pub use stdout::{StdoutConfig, StdoutSink};
+pub use stream::{Kind as StreamKind, PORT, StreamConfig};
 pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
-use crate::wire::{EncodeError, Envelope};
+pub(crate) use describe::{one_line, printable};
+
+use crate::wire::{EncodeError, Envelope, Origin};
 use std::io;
 use std::time::Duration;
 
@@ -48,6 +59,14 @@ pub enum SinkError {
     /// The peer has gone for good and quietly (a closed pipe): stop without an error.
     #[error("{0}: the reader has gone")]
     Closed(String),
+    /// More events than the sink may send; this one is left out.
+    #[error("{sink}: more than `max_per_s` = {per_s} events per second, some are left out")]
+    Budget {
+        /// The sink's name.
+        sink: String,
+        /// The limit.
+        per_s: u32,
+    },
     /// This one event cannot be put on the wire; the sink itself is well.
     #[error("{sink}: event {seq} cannot be sent: {why}")]
     Event {
@@ -93,6 +112,9 @@ pub struct Backlog {
 pub trait Sink: Send {
     /// For messages and counters.
     fn name(&self) -> &str;
+
+    /// Says which device and run the events will be of, before the first one comes.
+    fn introduce(&mut self, _origin: &Origin) {}
 
     /// Takes one event. A sink whose peer is away opens it again by itself.
     ///

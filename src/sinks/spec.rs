@@ -2,14 +2,19 @@
 //!
 //! Both go through the same types, so an option has one name, one meaning and one default.
 
-use super::{CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, UdpConfig};
+#[cfg(feature = "mqtt")]
+use super::MqttConfig;
+use super::{
+    CsvConfig, FileConfig, HumanConfig, LogConfig, SerialConfig, Sink, SinkError, StdoutConfig, StreamConfig,
+    StreamKind, UdpConfig,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
 
-/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`, each with
-/// options behind a `?`.
+/// A sink to be made: `log`, `stdout`, `human`, `file:PATH`, `csv:PATH`, `serial:DEVICE`, `udp:HOST:PORT`,
+/// `tcp:HOST:PORT`, `unix:PATH`, `mqtt:HOST`, each with options behind a `?`.
 ///
 /// `serial:/dev/ttyUSB0?baud=921600&format=binary` is the same as the table
 /// `kind = "serial"`, `device = "/dev/ttyUSB0"`, `baud = 921600`, `format = "binary"`.
@@ -32,11 +37,30 @@ pub enum SinkSpec {
     Serial(SerialConfig),
     /// Events as datagrams.
     Udp(UdpConfig),
+    /// Events to a broker.
+    #[cfg(feature = "mqtt")]
+    Mqtt(MqttConfig),
+    /// Events to a host over TCP, acknowledged.
+    Tcp(StreamConfig),
+    /// Events to a host over a Unix domain socket, acknowledged.
+    Unix(StreamConfig),
 }
 
 impl SinkSpec {
     /// The kinds, as they are written.
-    pub const KINDS: &[&str] = &["log", "stdout", "human", "file", "csv", "serial", "udp"];
+    pub const KINDS: &[&str] = &[
+        "log",
+        "stdout",
+        "human",
+        "file",
+        "csv",
+        "serial",
+        "udp",
+        "tcp",
+        "unix",
+        #[cfg(feature = "mqtt")]
+        "mqtt",
+    ];
 
     /// The kind with all its defaults.
     fn of_kind(kind: &str) -> Option<Self> {
@@ -48,6 +72,10 @@ impl SinkSpec {
             "csv" => Self::Csv(CsvConfig::default()),
             "serial" => Self::Serial(SerialConfig::default()),
             "udp" => Self::Udp(UdpConfig::default()),
+            #[cfg(feature = "mqtt")]
+            "mqtt" => Self::Mqtt(MqttConfig::default()),
+            "tcp" => Self::Tcp(StreamConfig::default()),
+            "unix" => Self::Unix(StreamConfig::default()),
             _ => return None,
         })
     }
@@ -62,6 +90,10 @@ impl SinkSpec {
             Self::Csv(_) => "csv",
             Self::Serial(_) => "serial",
             Self::Udp(_) => "udp",
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => "mqtt",
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
         }
     }
 
@@ -70,7 +102,11 @@ impl SinkSpec {
         match self {
             Self::File(_) | Self::Csv(_) => Some(("path", "PATH")),
             Self::Udp(_) => Some(("address", "HOST:PORT")),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(_) => Some(("address", "HOST")),
             Self::Serial(_) => Some(("device", "DEVICE")),
+            Self::Tcp(_) => Some(("address", "HOST:PORT")),
+            Self::Unix(_) => Some(("address", "PATH")),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => None,
         }
     }
@@ -85,6 +121,10 @@ impl SinkSpec {
             Self::Csv(c) => c.validate(),
             Self::Serial(c) => c.validate(),
             Self::Udp(c) => c.validate(),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => c.validate(),
+            Self::Tcp(c) => c.validate(StreamKind::Tcp),
+            Self::Unix(c) => c.validate(StreamKind::Unix),
             Self::Log(_) | Self::Stdout(_) | Self::Human(_) => Ok(()),
         }
     }
@@ -101,8 +141,12 @@ impl SinkSpec {
             Self::Human(c) => Box::new(c.build()?),
             Self::File(c) => Box::new(c.build()?),
             Self::Csv(c) => Box::new(c.build()?),
-            Self::Serial(c) => Box::new(c.build()?),
             Self::Udp(c) => Box::new(c.build()?),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => Box::new(c.build()?),
+            Self::Serial(c) => c.build()?,
+            Self::Tcp(c) => c.build(StreamKind::Tcp)?,
+            Self::Unix(c) => c.build(StreamKind::Unix)?,
         })
     }
 
@@ -189,7 +233,9 @@ fn typed(text: &str, like: &Value) -> Result<Value, String> {
 }
 
 fn unknown_kind(text: &str, kind: &str) -> SinkError {
-    let hint = if kind.starts_with("/dev/") {
+    let hint = if kind == "mqtt" {
+        "; this mercam was built without it: use the Debian package, or build with `--features mqtt`".to_owned()
+    } else if kind.starts_with("/dev/") {
         format!("; for a serial line write `serial:{kind}`")
     } else if kind.contains('/') || kind.contains('.') {
         format!("; for a file write `file:{kind}`")

@@ -30,6 +30,10 @@ fn strings_become_specs_and_come_back() {
         "udp:[ff02::1]:5005?format=binary&multicast_ttl=4",
         "serial:/dev/ttyUSB0?baud=921600&format=binary",
         "serial:/dev/serial/by-id/usb-FTDI_A-if00-port0",
+        "serial:/dev/ttyS0?acks=true&format=binary&spool=/var/lib/mercam/serial",
+        "tcp:hub.local:7420?spool=/var/lib/mercam/tcp",
+        "tcp:[::1]:7420",
+        "unix:/run/mercam.sock?max_per_s=5",
     ] {
         assert_eq!(parse(text).to_string(), text);
     }
@@ -58,7 +62,7 @@ fn mistakes_are_named_with_their_mend() {
         ("seriel:/dev/ttyUSB0", &["seriel", "did you mean `serial`"][..]),
         ("/dev/ttyUSB0", &["serial:/dev/ttyUSB0"]),
         ("out.jsonl", &["file:out.jsonl"]),
-        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `csv`, `serial`"]),
+        ("kafka:x", &["kafka", "`log`, `stdout`, `human`, `file`, `csv`, `serial`, `udp`, `tcp`, `unix`"]),
         ("", &["unknown kind"]),
         ("serial", &["serial:DEVICE"]),
         ("serial:", &["serial:DEVICE"]),
@@ -77,11 +81,44 @@ fn mistakes_are_named_with_their_mend() {
         ("udp:kiosk:99?multicast_ttl=0", &["multicast_ttl"]),
         ("file:/x?max_total_bytes=5", &["max_total_bytes", "max_bytes"]),
         ("csv:/x?max_total_bytes=5&max_bytes=0", &["csv", "max_total_bytes"]),
+        ("serial:/dev/ttyS0?acks=true", &["acks", "format = binary"]),
+        ("serial:/dev/ttyS0?acks=perhaps", &["acks", "perhaps"]),
+        ("tcp:hub", &["hub", "HOST:PORT", "7420"]),
+        ("tcp::7420", &["HOST:PORT"]),
+        ("unix", &["unix:PATH"]),
+        ("tcp:hub:1?ack_timeout_ms=0", &["ack_timeout_ms"]),
         ("stdout:x", &["stdout", "?"]),
         ("stdout?x=1", &["no options"]),
         ("log?level=error", &["error", "info"]),
     ] {
         let e = refused(text);
+        assert!(words.iter().all(|w| e.contains(w)), "{text}: {e}");
+    }
+}
+
+#[cfg(not(feature = "mqtt"))]
+#[test]
+fn a_sink_that_was_left_out_says_how_to_get_it() {
+    let e = refused("mqtt:broker");
+    assert!(e.contains("without it") && e.contains("--features mqtt"), "{e}");
+}
+
+#[cfg(feature = "mqtt")]
+#[test]
+fn brokers_are_named_like_the_rest() {
+    for text in ["mqtt:broker", "mqtt:[::1]:1884?home_assistant=true&topic=site/hall", "mqtt:b?ca=/etc/ca.pem"] {
+        assert_eq!(parse(text).to_string(), text);
+    }
+    for (text, words) in [
+        ("mqtt", &["mqtt:HOST"][..]),
+        ("mqtt:b:x", &["HOST:PORT"]),
+        ("mqtt:b?topic=a/%2B/+", &["topic", "+"]),
+        ("mqtt:b?password=x", &["unknown option `password`", "password_file"]),
+        ("mqtt:b?password_file=/x", &["username"]),
+        ("mqtt:b?keep_alive_s=1", &["keep_alive_s"]),
+        ("mqtt:b?spool_max_bytes=1", &["spool_max_bytes"]),
+    ] {
+        let e = text.parse::<SinkSpec>().and_then(|s| s.build().map(|_| ())).expect_err(text).to_string();
         assert!(words.iter().all(|w| e.contains(w)), "{text}: {e}");
     }
 }
@@ -109,12 +146,26 @@ fn the_reference_page_has_every_option_with_its_default() {
     for kind in SinkSpec::KINDS.iter().copied() {
         let defaults = SinkSpec::of_kind(kind).unwrap();
         assert_eq!(defaults.kind(), kind);
-        assert!(page.contains(&format!("| `{kind}")), "{kind}");
+        assert!(page.contains(&format!("| `{kind}")) || page.contains(&format!(", `{kind}")), "{kind}");
+        let rows = option_rows(page, kind);
         for (key, value) in defaults.table().unwrap() {
-            let row = page.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{key}`")));
+            let row = rows.iter().find(|l| l.split('|').nth(2).is_some_and(|c| c.contains(&format!("`{key}`"))));
             let row = row.unwrap_or_else(|| panic!("{kind}: `{key}` is not in the page"));
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             assert!(row.contains(&value), "{kind}: `{key}` is {value} by default, the page says {row}");
         }
     }
+}
+
+/// The rows of a kind in the table of options: a row without a kind belongs to the one above it.
+fn option_rows<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
+    let options = page.split_once("## Options").unwrap().1;
+    let options = options.split_once("\n## ").map_or(options, |(first, _)| first);
+    let mut current = "";
+    let rows = options.lines().filter(|l| l.starts_with('|')).filter(|l| {
+        let first = l.split('|').nth(1).unwrap_or_default().trim();
+        current = if first.is_empty() { current } else { first };
+        current.contains(&format!("`{kind}`"))
+    });
+    rows.collect()
 }

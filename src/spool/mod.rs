@@ -343,6 +343,11 @@ impl Spool {
         Ok(found.map(|r| r.payload.to_vec()))
     }
 
+    /// The number of the oldest record.
+    pub fn oldest(&self) -> Option<RecordId> {
+        self.waiting.front().map(|e| RecordId(e.id))
+    }
+
     /// The place in the queue of a record, or of the first behind it.
     pub fn index_of(&self, id: RecordId) -> usize {
         self.waiting.partition_point(|e| e.id < id.0)

@@ -14,9 +14,9 @@ mod origin;
 mod text;
 
 pub use deframe::{Counts, Deframer};
+pub use finite::check;
 pub use message::{Ack, Message, Record, decode_body, encode_body, encode_record};
 pub use origin::{BadName, DeviceName, Origin, RunId};
-pub use finite::check;
 
 use crate::event::Event;
 use serde::{Deserialize, Serialize};

@@ -25,7 +25,8 @@ impl Serialize for RunId {
 impl<'de> Deserialize<'de> for RunId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let value = (text.len() == 16).then(|| u64::from_str_radix(&text, 16).ok()).flatten();
+        let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = digits.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
         value.map(Self).ok_or_else(|| serde::de::Error::custom("a run is sixteen hexadecimal digits"))
     }
 }

@@ -1,14 +1,16 @@
 //! What is at the other end of each kind of sink, so that one test can ask the same of all.
 
+use super::hosts::AckedLine;
 use super::pty::Pty;
 use mercam::event::Event;
 use mercam::sinks::{Human, Sink, SinkSpec, StdoutSink};
-use mercam::wire::{Deframer, Envelope, Format, json};
+use mercam::wire::{Ack, Deframer, Envelope, Format, Message, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{PipeReader, Read};
-use std::net::UdpSocket;
+use std::io::{ErrorKind, PipeReader, Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,8 @@ pub enum Nature {
     Returns,
     /// It goes and comes back, and nobody is told which of the events before that it got.
     Unheard,
+    /// It goes and comes back, and acknowledges: the sink keeps what has not arrived.
+    Acknowledges,
 }
 
 /// The other end of a sink.
@@ -40,6 +44,10 @@ pub trait Peer {
     fn nature(&self) -> Nature;
     /// Ids of the confirmed detections that have arrived, in the order of their arrival.
     fn received(&mut self) -> Vec<u64>;
+    /// Whether this machine can have it.
+    fn there(&self) -> bool {
+        true
+    }
     /// Goes away.
     fn go(&mut self) {}
     /// Comes back.
@@ -111,6 +119,12 @@ impl WholeLines for [u8] {
 
 /// Every kind of sink, in each of its forms.
 pub fn every() -> Vec<(&'static str, Box<dyn Peer>)> {
+    let mut all = all();
+    all.retain(|(_, peer)| peer.there());
+    all
+}
+
+fn all() -> Vec<(&'static str, Box<dyn Peer>)> {
     vec![
         ("log", Box::new(Log { seen: 0 })),
         ("stdout", Box::new(Pipe::new(false))),
@@ -119,11 +133,19 @@ pub fn every() -> Vec<(&'static str, Box<dyn Peer>)> {
         ("csv", Box::new(Files::new("csv"))),
         ("serial", Box::new(Line::new(Format::Text))),
         ("serial", Box::new(Line::new(Format::Binary))),
+        ("serial", Box::new(AckedLine::new())),
         ("udp", Box::new(Datagrams::new("json"))),
         ("udp", Box::new(Datagrams::new("text"))),
         ("udp", Box::new(Datagrams::new("binary"))),
+        ("tcp", Box::new(Host::new(false))),
+        ("unix", Box::new(Host::new(true))),
+        #[cfg(feature = "mqtt")]
+        ("mqtt", Box::new(super::broker::Peer::new())),
     ]
 }
+
+/// So much may wait in the sinks that keep events: as little as they allow.
+pub const SPOOL: &str = "spool_max_bytes=262144&retry_min_ms=5&retry_max_ms=20";
 
 /// Takes the lines of `mercam::event` that the log sink writes.
 pub struct Capture;
@@ -360,7 +382,110 @@ impl Drop for Datagrams {
     }
 }
 
+/// The least that a host does: it takes records and acknowledges them.
+struct Host {
+    dir: TempDir,
+    port: Option<u16>,
+    got: Arc<Mutex<Vec<u64>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Host {
+    fn new(unix: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = (!unix).then_some(0);
+        let mut host = Self { dir, port, got: Arc::default(), stop: Arc::default(), thread: None };
+        host.come_back();
+        host
+    }
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("host.sock")
+    }
+}
+
+/// Serves one connection until it ends or all is to stop.
+fn host(mut line: impl Read + Write, got: &Mutex<Vec<u64>>, stop: &AtomicBool) {
+    let mut out = Vec::new();
+    Message::encode_ready(&mut out).unwrap();
+    let (mut frames, mut buffer) = (Deframer::new(Format::Binary), [0; 4096]);
+    while !stop.load(Ordering::Relaxed) && line.write_all(&std::mem::take(&mut out)).is_ok() {
+        match line.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => frames.messages(&buffer[..n], |m| {
+                let Message::Record(record) = m else { panic!("{m:?}") };
+                let mut got = got.lock().unwrap();
+                if let Some(id) = id(&record.event.unwrap())
+                    && !got.contains(&id)
+                {
+                    got.push(id);
+                }
+                Ack { stream: record.stream, next: record.id + 1, have: 0 }.encode(&mut out).unwrap();
+            }),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+impl Peer for Host {
+    fn sink(&mut self) -> Box<dyn Sink> {
+        match self.port {
+            Some(port) => build(&format!("tcp:127.0.0.1:{port}?{SPOOL}")),
+            None => build(&format!("unix:{}?{SPOOL}", self.socket().display())),
+        }
+    }
+    fn nature(&self) -> Nature {
+        Nature::Acknowledges
+    }
+    fn received(&mut self) -> Vec<u64> {
+        self.got.lock().unwrap().clone()
+    }
+    fn go(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+    }
+    fn come_back(&mut self) {
+        const TICK: Option<Duration> = Some(Duration::from_millis(5));
+        self.stop = Arc::default();
+        let (got, stop) = (Arc::clone(&self.got), Arc::clone(&self.stop));
+        self.thread = Some(if let Some(port) = self.port {
+            let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+            self.port = Some(listener.local_addr().unwrap().port());
+            listener.set_nonblocking(true).unwrap();
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok((line, _)) = listener.accept() {
+                        line.set_nonblocking(false).and_then(|()| line.set_read_timeout(TICK)).unwrap();
+                        host(line, &got, &stop);
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            })
+        } else {
+            let _ = fs::remove_file(self.socket());
+            let listener = UnixListener::bind(self.socket()).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok((line, _)) = listener.accept() {
+                        line.set_nonblocking(false).and_then(|()| line.set_read_timeout(TICK)).unwrap();
+                        host(line, &got, &stop);
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            })
+        });
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether all kinds are here.
 pub fn kinds() -> BTreeSet<&'static str> {
-    every().into_iter().map(|(kind, _)| kind).collect()
+    all().into_iter().map(|(kind, _)| kind).collect()
 }

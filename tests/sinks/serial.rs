@@ -137,9 +137,10 @@ fn a_line_that_changes_one_byte_in_a_hundred_gives_no_false_event() {
         deframer.push(&bytes, |e| got.push(e));
         assert!(got.iter().all(|e| sent[e.seq as usize] == *e), "a false event");
         assert!(got.is_sorted_by_key(|e| e.seq));
-        // Chance lets 0.99 to the power of its length of each short frame through: about half of these.
+        // Chance lets 0.99 to the power of its length of each short frame through: a quarter of these as text, half of
+        // them as binary.
         let counts = deframer.counts();
-        assert!(got.len() > 200 && got.len() < 590, "{format}: {} of 600", got.len());
+        assert!(got.len() > 100 && got.len() < 590, "{format}: {} of 600", got.len());
         assert!(counts.good == got.len() as u64 && counts.bad > 10, "{counts:?}");
     }
 }

@@ -49,9 +49,9 @@ def test_shares_of_combinations_sum_to_one_per_class():
 
 
 def test_samples_have_the_promised_shape_and_statistics(samples):
-    assert samples.x.shape == (3000, 51, 4) and samples.x.dtype == np.float32 and np.isfinite(samples.x).all()
+    assert samples.x.shape == (1500, 51, 4) and samples.x.dtype == np.float32 and np.isfinite(samples.x).all()
     share = np.bincount(samples.y, minlength=4) / len(samples)
-    assert abs(share[CLASSES.index("none")] - 0.3) < 0.03 and np.abs(share[:3] - 0.7 / 3).max() < 0.03
+    assert abs(share[CLASSES.index("none")] - 0.3) < 0.04 and np.abs(share[:3] - 0.7 / 3).max() < 0.04
     expressive = samples.kind >= 0
     # Real micro-expressions peak at 0.02-0.03 IOD; half of them lie below.
     assert 0.01 < np.median(samples.amplitude[expressive]) < 0.03

@@ -6,6 +6,7 @@ use super::mjpeg::MjpegDecoder;
 use super::modes::{CameraFormat, Mode};
 use super::timeline::{Clock, ClockKind, lost_between};
 use super::{CaptureError, Source, Step, take_luma};
+use crate::clock::unique;
 use crate::frame::{Content, Frame, Luma};
 use crate::time::Timestamp;
 use std::io;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Waits between attempts to open a lost camera: the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// A camera that ran for so long before it failed is tried again quickly; one that fails at once, more and more slowly.
+const STEADY: Duration = Duration::from_secs(10);
 /// A camera that is silent for so long (or for four frame intervals) is opened again.
 const STALL: Duration = Duration::from_secs(5);
 /// Frames skipped in one go at most, so that a camera faster than we are still gets a frame through.
@@ -82,6 +85,8 @@ pub struct LiveCounts {
     pub unordered: u64,
     /// Times the camera was opened again.
     pub reopened: u64,
+    /// Attempts to open it again that failed.
+    pub attempts: u64,
 }
 
 /// A camera as a [`Source`].
@@ -89,6 +94,10 @@ pub struct LiveSource<O: Opener> {
     opener: O,
     state: State,
     book: Book,
+    /// When it was opened last.
+    opened: Instant,
+    /// The last wait before it was opened.
+    waited: Duration,
 }
 
 enum State {
@@ -105,7 +114,18 @@ impl<O: Opener> LiveSource<O> {
         let camera = opener.open()?;
         log::info!("{}: {}", opener.name(), camera.mode);
         let book = Book::new(opener.name(), camera.mode);
-        Ok(Self { opener, state: State::Open { camera, heard: Instant::now() }, book })
+        Ok(Self {
+            opener,
+            state: State::Open { camera, heard: Instant::now() },
+            book,
+            opened: Instant::now(),
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// The mode that it runs in.
+    pub fn mode(&self) -> Mode {
+        self.book.mode
     }
 
     /// What happened to the frames so far.
@@ -116,7 +136,8 @@ impl<O: Opener> LiveSource<O> {
     /// The camera does not answer any more: close it and begin to try again.
     fn lose(&mut self, why: &str) {
         log::error!("{}: {why}; opening it again until it is back", self.opener.name());
-        self.state = State::Lost { retry: Instant::now() + RETRY.0, wait: RETRY.0 };
+        let wait = if self.opened.elapsed() >= STEADY { RETRY.0 } else { (self.waited * 2).clamp(RETRY.0, RETRY.1) };
+        self.state = State::Lost { retry: Instant::now() + jittered(wait), wait };
     }
 
     /// One attempt to open a lost camera, when it is time for one.
@@ -137,13 +158,15 @@ impl<O: Opener> LiveSource<O> {
             Ok(camera) => {
                 log::info!("{}: the camera is back", self.opener.name());
                 self.book.begin_again(camera.mode);
+                (self.opened, self.waited) = (Instant::now(), wait);
                 self.state = State::Open { camera, heard: Instant::now() };
                 Ok(())
             }
             Err(e) => {
                 log::debug!("still lost: {e}");
+                self.book.counts.attempts += 1;
                 let wait = (wait * 2).min(RETRY.1);
-                self.state = State::Lost { retry: Instant::now() + wait, wait };
+                self.state = State::Lost { retry: Instant::now() + jittered(wait), wait };
                 Ok(())
             }
         }
@@ -157,6 +180,10 @@ impl<O: Opener> Source for LiveSource<O> {
 
     fn is_live(&self) -> bool {
         true
+    }
+
+    fn attempts(&self) -> u64 {
+        self.book.counts.attempts
     }
 
     fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Result<Step, CaptureError> {
@@ -207,11 +234,16 @@ impl<O: Opener> Source for LiveSource<O> {
     }
 }
 
+/// A wait that is up to a quarter shorter, so that several devices on one hub do not try in step.
+fn jittered(wait: Duration) -> Duration {
+    wait - wait / 4 * (unique() % 1000) as u32 / 1000
+}
+
 impl<O: Opener> Drop for LiveSource<O> {
     fn drop(&mut self) {
         let c = &self.book.counts;
         log::info!(
-            "{}: {} frames delivered, {} lost by the driver, {} skipped for newer ones, {} damaged, {} not decodable, {} out of order, opened again {} times",
+            "{}: {} frames delivered, {} lost by the driver, {} skipped for newer ones, {} damaged, {} not decodable, {} out of order, opened again {} times ({} attempts failed)",
             self.opener.name(),
             c.delivered,
             c.lost,
@@ -219,7 +251,8 @@ impl<O: Opener> Drop for LiveSource<O> {
             c.damaged,
             c.corrupt,
             c.unordered,
-            c.reopened
+            c.reopened,
+            c.attempts
         );
     }
 }

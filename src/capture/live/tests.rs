@@ -224,6 +224,28 @@ fn a_lost_camera_is_opened_again_and_the_pause_is_counted() {
 }
 
 #[test]
+fn a_camera_that_fails_at_once_again_and_again_is_tried_more_and_more_slowly() {
+    let failure = Act::TakeFails(rustix::io::Errno::IO);
+    let (mut source, _script) = camera(&[failure; 40]);
+    let mut frame = blank_frame();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1000) {
+        assert_eq!(source.next(&mut frame, Duration::from_millis(50)).unwrap(), Step::Timeout);
+    }
+    // Waits of 0.1, 0.2, 0.4 s ..., each at most a quarter shorter, instead of ten times a second.
+    assert!((1..=4).contains(&source.counts().reopened), "{:?}", source.counts());
+}
+
+#[test]
+fn failed_attempts_are_counted_for_the_watchdog() {
+    let (mut source, script) = camera(&[Act::WaitFails(rustix::io::Errno::NODEV), Act::OpenFails, Act::OpenFails]);
+    script.acts.lock().unwrap().push_back(Act::Frames(&[(0, 0)]));
+    let mut frame = blank_frame();
+    while source.next(&mut frame, Duration::from_millis(150)).unwrap() != Step::Frame {}
+    assert_eq!((source.attempts(), source.counts().reopened), (2, 1));
+}
+
+#[test]
 fn a_camera_that_comes_back_with_another_size_is_an_error() {
     let (mut source, script) = camera(&[Act::WaitFails(rustix::io::Errno::NODEV)]);
     *script.size.lock().unwrap() = Size { width: 4, height: 2 };

@@ -12,7 +12,6 @@ use super::rate::{Rate, Size};
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use v4l::video::Capture as _;
 use v4l::{Device, FourCC, Fraction};
 
@@ -71,8 +70,7 @@ impl Opener for Camera {
     }
 
     fn now_us(&self) -> i64 {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Duration::try_from(now).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+        crate::clock::monotonic_us()
     }
 }
 

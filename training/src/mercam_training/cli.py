@@ -1,205 +1,119 @@
-"""mercam-train: from action-unit statistics to models/dere_grl.*.onnx."""
+"""mercam-train: from action-unit statistics and tables of movement to models/dere_grl.*.onnx."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import tomllib
 from pathlib import Path
 
-import numpy as np
-import onnx
-import torch
+from . import steps
+from .prepare import add_prepare_parser
+from .protocols import PROTOCOLS
 
-from . import card, manifest, parity, table
-from .evaluate import report, text
-from .export import describe, export, save
-from .model import DeReGrl, ModelConfig
-from .quantise import quantise, run
-from .synth import SynthConfig, generate
-from .train import TrainConfig, calibration_samples, held_back_samples, load, people, train
-from .train import save as save_run
+ABOUT = """\
+Trains, measures, exports and quantises mercam's DeRe-GRL network.
 
-MODEL_ID = "dere-grl-synthetic-1"
-SECTIONS = {"model": ModelConfig, "synth": SynthConfig, "train": TrainConfig}
+Without data of your own: `mercam-train all --config configs/shipped.toml` makes the shipped model from synthetic
+movements. With a table of movements (docs/reference/movement-table.md): `mercam-train evaluate --table T.npz
+--protocol megc2019` says how well it is learned, `mercam-train all --table T.npz --models mine` makes a model of it.
+docs/guide/training.md is the long form."""
 
 
-def configuration(path: Path | None) -> dict:
-    """The three configurations, defaults overridden by a TOML file with sections [model], [synth], [train]."""
-    given = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-    for section, values in given.items():
-        if section not in SECTIONS:
-            raise SystemExit(f"{path}: unknown section [{section}]; known are {', '.join(SECTIONS)}")
-        known = {f.name for f in dataclasses.fields(SECTIONS[section])}
-        for key in values:
-            if key not in known:
-                raise SystemExit(f"{path}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
-    tuples = {s: {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()} for s, values in given.items()}
-    return {s: c(**tuples.get(s, {})) for s, c in SECTIONS.items()}
-
-
-def files(models: Path) -> tuple[Path, Path]:
-    return models / "dere_grl.fp32.onnx", models / "dere_grl.int8.onnx"
-
-
-def need(path: Path, step: str) -> Path:
-    if not path.is_file():
-        raise SystemExit(f"no {path}: run `mercam-train {step}` first")
-    return path
-
-
-def cmd_synth(a: argparse.Namespace) -> None:
-    c = configuration(a.config)
-    cfg = dataclasses.replace(c["train"], **({"seed": a.seed} if a.seed is not None else {}))
-    s = generate(a.count, people(cfg).train, np.random.default_rng([cfg.seed, 1]), c["synth"])
-    table.write(a.out, s)
-    print(f"{len(s)} movements in {a.out}")
-
-
-def fit(a: argparse.Namespace, **model: str) -> DeReGrl:
-    c = configuration(a.config)
-    override = {k: v for k in ("seed", "epochs", "device", "threads") if (v := getattr(a, k, None)) is not None}
-    cfg, sizes = dataclasses.replace(c["train"], **override), dataclasses.replace(c["model"], **model)
-    rows = table.read(a.table) if getattr(a, "table", None) else None
-    net = train(cfg, sizes, c["synth"], rows)
-    name = "-".join(f"{k}-{v}" for k, v in model.items()) or "net"
-    save_run(net, cfg, a.run / f"{name}.pt")
-    print(f"{net.parameter_count():,} parameters, temperature {net.temperature.item():.2f}, in {a.run / f'{name}.pt'}")
-    return net
-
-
-def cmd_train(a: argparse.Namespace) -> None:
-    fit(a)
-
-
-def cmd_export(a: argparse.Namespace) -> None:
-    net, _ = load(a.run / "net.pt")
-    path = files(a.models)[0]
-    save(describe(export(net), net, MODEL_ID, "fp32", 0), path)
-    print(f"{path}: {path.stat().st_size:,} bytes")
-
-
-def cmd_quantise(a: argparse.Namespace) -> None:
-    net, cfg = load(a.run / "net.pt")
-    fp32, int8 = files(a.models)
-    calibration = calibration_samples(cfg).x[:512]
-    model, count = quantise(onnx.load(need(fp32, "export")), calibration)
-    save(describe(model, net, MODEL_ID, "int8", count), int8)
-    print(f"{int8}: {int8.stat().st_size:,} bytes, {count} products in int8")
-
-
-def probabilities(path: Path, x: np.ndarray) -> np.ndarray:
-    return run(onnx.load(path), x)[0]
-
-
-def cmd_evaluate(a: argparse.Namespace) -> None:
-    """Measures both files on the held-back people, or on a table of the user's own."""
-    fp32, int8 = (need(p, s) for p, s in zip(files(a.models), ("export", "quantise"), strict=True))
-    if a.table:
-        s = table.read(a.table)
-        for name, path in (("int8", int8), ("fp32", fp32)):
-            print(f"{name} on {a.table}\n{text(report(probabilities(path, s.x), s))}")
-        return
-    net, cfg = load(a.run / "net.pt")
-    s = held_back_samples(cfg, a.count)
-    held = {name: report(probabilities(path, s.x), s) for name, path in (("int8", int8), ("fp32", fp32))}
-    props = {p.key: p.value for p in onnx.load(int8).metadata_props}
-    result = {
-        "model_id": MODEL_ID,
-        "data": "synthetic movements only; nothing here says how well real micro-expressions are recognised",
-        "parameters": net.parameter_count(),
-        "int8_matmuls": int(props["int8_matmuls"]),
-        "temperature": round(net.temperature.item(), 4),
-        "bytes": {"int8": int8.stat().st_size, "fp32": fp32.stat().st_size},
-        "held_back": held,
-        "train": cfg.dump(),
-        "model": net.cfg.dump(),
-    }
-    ablations = []
-    for path in sorted(a.run.glob("*.pt")):
-        if path.name != "net.pt":
-            other, _ = load(path)
-            with torch.no_grad():
-                probs = torch.softmax(other(torch.from_numpy(s.x))[0], -1).numpy()
-            r = report(probs, s)
-            ablations.append({"name": path.stem, "parameters": other.parameter_count(), "uf1": r["uf1"], "uar": r["uar"]})
-    result["ablations"] = ablations
-    (a.models / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for name, r in held.items():
-        print(f"{name}: {text(r)}")
-
-
-def cmd_parity(a: argparse.Namespace) -> None:
-    """Compares PyTorch, fp32 and int8, writes the Rust fixture, the card's figures and the manifest."""
-    net, cfg = load(a.run / "net.pt")
-    fp32, int8 = (need(p, s) for p, s in zip(files(a.models), ("export", "quantise"), strict=True))
-    evaluation = need(a.models / "evaluation.json", "evaluate")
-    values, x = parity.rounded(held_back_samples(cfg, 2000).x)
-    result, answers = parity.compare(net, fp32, int8, x)
-    print(json.dumps(result, indent=1))
-    if result["export_gap"] > 1e-5 or result["int8_argmax"] < 0.98:
-        raise SystemExit("the exported files do not say what the network says")
-    parity.write_fixture(a.fixture, fp32, int8, values, answers)
-    e = json.loads(evaluation.read_text(encoding="utf-8")) | {"parity": result}
-    evaluation.write_text(json.dumps(e, indent=1) + "\n", encoding="utf-8")
-    card.write(a.models / "MODEL_CARD.md", e)
-    manifest.write(a.models, MODEL_ID)
-
-
-def cmd_all(a: argparse.Namespace) -> None:
-    fit(a)
-    if a.ablations:
-        fit(a, adm="off")
-        fit(a, rrm="off")
-        fit(a, adm="mixing")
-    for step in (cmd_export, cmd_quantise, cmd_evaluate, cmd_parity):
-        step(a)
+def _common(s: argparse.ArgumentParser, *groups: str) -> None:
+    s.add_argument("--config", type=Path, metavar="FILE", help="experiment file (TOML); what it does not name keeps its default")
+    if "run" in groups or "fit" in groups:
+        s.add_argument("--run", type=Path, default=Path("runs/default"), metavar="DIR", help="folder of the checkpoint, the settings in force and the results (default %(default)s); a run that was interrupted goes on when the same command is given again")  # fmt: skip
+    if "models" in groups:
+        s.add_argument("--models", type=Path, default=Path("../models"), metavar="DIR", help="folder of the ONNX files (default %(default)s, the shipped ones)")  # fmt: skip
+        s.add_argument("--model-id", default=steps.MODEL_ID, help="name that goes into the files and into every detection (default %(default)s)")  # fmt: skip
+    if "fit" in groups:
+        s.add_argument("--seed", type=int, help="of weights, data and order; on CPU the same seed gives the same weights")
+        s.add_argument("--epochs", type=int, help="of training; with a table, of fine-tuning")
+        s.add_argument("--batch", type=int, help="movements per step of training on synthetic movements")
+        s.add_argument("--rate", type=float, help="largest learning rate of training on synthetic movements")
+        s.add_argument("--device", help="auto (CUDA when there is one), cpu (reproducible), cuda, cuda:1 (default: the experiment file's, cpu)")  # fmt: skip
+        s.add_argument("--threads", type=int, help="CPU threads (default 1; more are slower on a busy machine)")
+        s.add_argument("--amp", action="store_true", help="mixed precision (bfloat16); pays on a GPU with wider networks than the shipped one")  # fmt: skip
+        s.add_argument("--compile", action="store_true", help="torch.compile; pays from some thousand steps on, needs a C++ compiler")
+    if "table" in groups:
+        s.add_argument("--table", type=Path, metavar="FILE", help="movement table, .npz or .csv (docs/reference/movement-table.md)")
+        s.add_argument("--pretrained", metavar="KIND", help="synthetic (default: pre-train on synthetic movements, then fine-tune on the table), none, or a checkpoint")  # fmt: skip
+        s.add_argument("--tune", choices=("head", "all"), help="what fine-tuning changes: ADM, RRM and head (default), or the backbone too")  # fmt: skip
+    if "parity" in groups:
+        s.add_argument("--mercam", metavar="PATH", help="mercam binary to compare with (default: the one built in this source tree, or on the PATH); none leaves it out")  # fmt: skip
+        s.add_argument("--samples", type=int, default=2000, help="movements compared (default %(default)s)")
+        s.add_argument("--fixture", type=Path, default=Path("../tests/data/dere_grl.parity.bin"), metavar="FILE", help="samples with answers for the Rust tests (default %(default)s)")  # fmt: skip
+    if "count" in groups:
+        s.add_argument("--count", type=int, default=20_000, help="synthetic movements (default %(default)s)")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="mercam-train", description="Train, export, quantise and check mercam's DeRe-GRL network.")
-    sub = p.add_subparsers(dest="command", required=True)
+    p = argparse.ArgumentParser(prog="mercam-train", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name, run, text, *groups):
-        s = sub.add_parser(name, help=text, description=text)
-        s.set_defaults(do=run, table=None, count=20_000)
-        s.add_argument("--config", type=Path, help="TOML file with [model], [synth], [train]")
-        if "run" in groups or "fit" in groups:
-            s.add_argument("--run", type=Path, default=Path("runs/default"), help="folder of the checkpoint (default %(default)s)")
-        if "models" in groups:
-            s.add_argument("--models", type=Path, default=Path("../models"), help="folder of the shipped files (default %(default)s)")
-        if "fit" in groups:
-            s.add_argument("--seed", type=int)
-            s.add_argument("--epochs", type=int)
-            s.add_argument("--device", help="cpu (default, reproducible), cuda, cuda:1")
-            s.add_argument("--threads", type=int, help="CPU threads (default 1; more are slower on a busy machine)")
-        if "table" in groups:
-            s.add_argument("--table", type=Path, help="an event table instead of synthetic movements")
-        if "fixture" in groups:
-            s.add_argument(
-                "--fixture", type=Path, default=Path("../tests/data/dere_grl.parity.bin"), help="samples with answers for the Rust tests"
-            )
-        if "count" in groups:
-            s.add_argument("--count", type=int, default=20_000, help="movements (default %(default)s)")
+    def add(name: str, do, text: str, *groups: str, more: str = "") -> argparse.ArgumentParser:
+        s = sub.add_parser(name, help=text, description=f"{text}.\n\n{more}".strip(), formatter_class=argparse.RawDescriptionHelpFormatter)
+        s.set_defaults(do=do, table=None, count=20_000, out=None, fixture=None)
+        _common(s, *groups)
         return s
 
-    s = add("synth", cmd_synth, "write synthetic movements as an event table", "count")
-    s.add_argument("--out", type=Path, required=True, help="CSV file")
-    s.add_argument("--seed", type=int)
-    add("train", cmd_train, "train a network", "fit", "table")
-    add("export", cmd_export, "write the fp32 ONNX file", "run", "models")
-    add("quantise", cmd_quantise, "write the int8 ONNX file", "run", "models")
-    add("evaluate", cmd_evaluate, "measure both files on held-back people", "run", "models", "table", "count")
-    add("parity", cmd_parity, "compare PyTorch, fp32 and int8; write fixture, card figures and manifest", "run", "models", "fixture")
-    s = add("all", cmd_all, "train, export, quantise, evaluate and compare", "fit", "models", "fixture", "count", "table")
-    s.add_argument("--ablations", action="store_true", help="also train the network without ADM, without RRM, and with one mixing matrix")
+    add_prepare_parser(sub)
+    s = add("synth", steps.synth, "write synthetic movements as a movement table", "count", more="""\
+Invented faces, action units with the shares, sides and strengths of real micro-expressions, head turns, tracker noise,
+blinks, speech. No picture and no landmark of a person is in it.
+
+  mercam-train synth --out moves.npz --count 1000
+  mercam-train synth --shifted --out bed.npz      # 442 movements drawn otherwise than the training data""")  # fmt: skip
+    s.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz or .csv")
+    s.add_argument("--seed", type=int, help="another draw")
+    s.add_argument("--shifted", action="store_true", help="the test bed: as MEGC2019 in numbers, with other people, directions and noise than training")  # fmt: skip
+
+    add("train", steps.train, "train a network", "fit", "table", more="""\
+Without --table: on synthetic movements, drawn anew each epoch. With --table: pre-trained on synthetic movements, then
+fine-tuned on all rows of the table. No row is kept back: measure with `evaluate --protocol`.""")
+    add("export", steps.export_, "write the fp32 ONNX file", "run", "models")
+    add("quantise", steps.quantise_, "write the int8 ONNX file", "run", "models", more="""\
+Static int8 of all products with a constant side; ranges from movements that no measurement uses (synthetic people of
+their own, or the training rows of the table).""")  # fmt: skip
+    s = add("evaluate", steps.evaluate, "measure", "fit", "table", "models", "count", more="""\
+  mercam-train evaluate                                    # both ONNX files on held-back synthetic people
+  mercam-train evaluate --table T.npz                      # both ONNX files on the rows of a table
+  mercam-train evaluate --table T.npz --protocol megc2019  # cross-validation: network, ablations, linear baselines
+
+Protocols:
+""" + "\n".join(f"  {k:9} {v}" for k, v in PROTOCOLS.items()) + """
+
+True and false positives are summed over the folds before F1. The number of epochs is fixed, or chosen on training
+subjects ([finetune] validation); nothing sees the left-out subject's labels. On a cluster give each node a part:
+  --fold-shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT  and run once more without it to put them together.""")  # fmt: skip
+    s.add_argument("--protocol", choices=sorted(PROTOCOLS), help="cross-validation on --table")
+    s.add_argument("--databases", metavar="A,B", help="databases of the table that take part (default: the protocol's own, or all)")
+    s.add_argument("--seeds", metavar="1,2,3", help="seeds of every network")
+    s.add_argument("--no-ablations", action="store_true", help="the full network and the baselines only")
+    s.add_argument("--workers", type=int, default=1, help="folds at a time, each in a process of its own (default %(default)s)")
+    s.add_argument("--fold-shard", metavar="I/N", help="only part I of N of the folds; all parts share --run")
+
+    add("parity", steps.parity_, "compare PyTorch, onnxruntime and mercam, both files", "run", "models", "parity", more="""\
+Prints the share of equal classes, the largest differences and the worst case; fails when eager and fp32 differ by more
+than 1e-5 or classes agree in less than 99.5 %. Writes the Rust fixture, the figures of the card, the manifest.""")  # fmt: skip
+    s = add("report", steps.report_, "draw one HTML file from a run's folder", "run", "models", more="""\
+Training curves, confusion, reliability, methods with intervals, component actions drawn on a face. No other file is
+needed to look at it.""")  # fmt: skip
+    s.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the run's folder")
+    s = add("all", steps.all_, "train, export, quantise, evaluate, compare, report", "fit", "table", "models", "parity", "count", more="""\
+  mercam-train all --config configs/shipped.toml                 # makes the shipped model again
+  mercam-train all --table T.npz --models mine --run runs/mine   # a model of your table""")  # fmt: skip
+    s.add_argument("--ablations", action="store_true", help="also train the ablations on synthetic movements, for the card")
     return p
 
 
 def main() -> None:
     a = parser().parse_args()
-    a.do(a)
+    try:
+        a.do(a)
+    except ValueError as e:
+        raise SystemExit(f"mercam-train: {e}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on where it was") from None
 
 
 if __name__ == "__main__":

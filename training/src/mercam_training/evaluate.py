@@ -1,34 +1,12 @@
-"""Measures on held-back samples: UF1, UAR, F1 per class, calibration error, confusion, where it fails."""
+"""The figures of the model card: measures on held-back samples of the synthetic generator, and where it fails."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .actions import CLASSES
+from .metrics import calibration_error, confusion, reliability, scores
 from .synth import COMBINATIONS, DISTRACTORS, Samples
-
-
-def confusion(y: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts [true, predicted]."""
-    m = np.zeros((classes, classes), int)
-    np.add.at(m, (y, predicted), 1)
-    return m
-
-
-def scores(matrix: np.ndarray) -> dict:
-    """UF1, UAR, accuracy and F1 per class from a confusion matrix (MEGC 2019: counts are summed first)."""
-    hit, truth, said = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    f1 = 2 * hit / np.maximum(truth + said, 1)
-    recall = hit / np.maximum(truth, 1)
-    return {"uf1": float(f1.mean()), "uar": float(recall.mean()), "accuracy": float(hit.sum() / max(matrix.sum(), 1)), "f1": f1.tolist()}
-
-
-def calibration_error(probs: np.ndarray, y: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the most probable class, equal-width bins (Guo et al. 2017)."""
-    top, right = probs.max(1), probs.argmax(1) == y
-    which = np.minimum((top * bins).astype(int), bins - 1)
-    gaps = [abs(top[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in range(bins) if (which == b).any()]
-    return float(sum(gaps))
 
 
 def ceiling(s: Samples) -> float:
@@ -51,6 +29,7 @@ def report(probs: np.ndarray, s: Samples) -> dict:
     result["uf1_expressive"] = float(np.mean(result["f1"][:3]))
     result["ece"] = calibration_error(probs, s.y)
     result["confusion"] = matrix.tolist()
+    result["reliability"] = reliability(probs, s.y)
     if (s.kind < 0).all() or np.isnan(s.amplitude).any():
         return result  # a table of somebody's own: nothing more is known
     result["uf1_ceiling"] = ceiling(s)

@@ -1,10 +1,14 @@
-"""DeRe-GRL: two-stream landmark graph network, Action Decomposition Module, Relation Reconstruction Module.
+"""DeRe-GRL: two-stream landmark graph network, Action Decomposition Module (adm.py), Relation Reconstruction Module
+(rrm.py).
 
 After the abstract of J. Wei et al., "Prior Information based Decomposition and Reconstruction Learning for
 Micro-Expression Recognition", IEICE Trans. Inf. & Syst. E106-D(10), 2023. The paper's equations, sizes and results
-were not available: every size here is a choice, and a field of ModelConfig.
+were not available: every size here is a choice, and a field of ModelConfig with its reason.
 
-Input [batch, 51, 4]: x0, y0 (place at the onset) and dx, dy (movement to the apex), face frame, raw IOD.
+B samples, N nodes, C channels, P components, Q = P * actions, D = action_dim:
+
+    X [B, N, C] -> points, bones [B, N, C'] -> graph layers -> F [B, N, 2W] -> ADM -> A [B, Q, D]
+    -> RRM -> R [B, Q, D], relations [B, Q, Q] -> logits [B, classes]
 """
 
 from __future__ import annotations
@@ -12,99 +16,114 @@ from __future__ import annotations
 import itertools
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .face import COMPONENTS, FIRST_NODE, NODE_MIRROR, NODES
+from .adm import ABLATIONS, Decomposition
+from .layout import CHANNELS, NODE_SETS, Layout
+from .rrm import Reconstruction
 
-CHANNELS = 4
-PARTS = len(COMPONENTS)
-SLICES = [(s - FIRST_NODE, e - FIRST_NODE) for _, s, e in COMPONENTS]
+AMPLITUDES = ("raw", "normalised", "both")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and switches."""
+    """Sizes and switches. Defaults are the shipped network (101,130 parameters)."""
 
-    #: Width after each graph layer of one stream.
+    #: Landmarks that are nodes: a size (68, 51 or 39), or the iBUG numbers themselves.
+    nodes: int | tuple[int, ...] = 51
+    #: Names of the channels: first those that say where a node is, then those of movement.
+    channels: tuple[str, ...] = CHANNELS
+    #: Nodes and channels of a table of somebody's own (the fields of layout.Layout); set when a table is read.
+    custom: dict | None = None
+    #: Facial key components: 6, 4 or 3.
+    components: int = 6
+    #: Width after each graph layer of one stream; small, because real tables have a few hundred rows.
     widths: tuple[int, ...] = (24, 24, 24)
-    #: Add the free, learned part of the adjacency.
+    #: Add the free, learned part of the adjacency: relations between nodes far apart.
     learnable_graph: bool = True
-    #: "per_component": each component has its own map matrices; "mixing": one matrix mixes the pooled components;
-    #: "off": each component's mean goes on unmapped (ablation).
+    #: "per_component" (reading A), "mixing" (reading B), or the ablations "flatten" and "gap".
     adm: str = "per_component"
     #: Actions per component, and the width of an action feature.
     actions: int = 2
     action_dim: int = 16
-    #: "pairwise": softmax weights between all actions; "off": actions go on unrelated (ablation).
+    #: "pairwise", "gate" (sample-dependent), "static", or the ablation "off".
     rrm: str = "pairwise"
+    #: "concat" keeps which component acts; "sum" adds the weighted actions up.
+    reconstruct: str = "concat"
     dropout: float = 0.3
     classes: int = 4
-    #: Movements are compressed to d / (knee + |d|) first, so that int8 resolves weak and strong ones; IOD.
+    #: Action units that an extra head names from the action features (0: no head). For training only, not exported.
+    units: int = 0
+    #: Have learnable centres of the actions, which the compactness loss needs (FDRL).
+    centres: bool = False
+    #: What the movement channels are: as measured; divided by the sample's own RMS movement; or both side by side.
+    amplitude: str = "raw"
+    #: Movements are compressed to d / (knee + |d|) first, so that int8 resolves weak and strong ones; IOD. Channels
+    #: other than dx and dy get twice their median absolute value instead.
     knee: float = 0.02
     bone_knee: float = 0.01
 
     def dump(self) -> dict:
         return asdict(self)
 
-
-def parents() -> list[int]:
-    """The node each node hangs from: chains along brows, eyes and lips, all rooted at the nose bridge (node 10)."""
-    up = {17: 18, 18: 19, 19: 20, 20: 21, 21: 27, 26: 25, 25: 24, 24: 23, 23: 22, 22: 27, 27: 27}
-    up |= {28: 27, 29: 28, 30: 29, 33: 30, 32: 33, 31: 32, 34: 33, 35: 34}
-    up |= {39: 27, 38: 39, 37: 38, 40: 39, 41: 40, 36: 41, 42: 27, 43: 42, 44: 43, 47: 42, 46: 47, 45: 46}
-    up |= {51: 33, 50: 51, 49: 50, 48: 49, 52: 51, 53: 52, 54: 53, 57: 66, 58: 57, 59: 58, 56: 57, 55: 56}
-    up |= {62: 51, 61: 62, 60: 61, 63: 62, 64: 63, 66: 62, 67: 66, 65: 66}
-    return [up[FIRST_NODE + n] - FIRST_NODE for n in range(NODES)]
-
-
-def bones() -> np.ndarray:
-    """Constant matrix [51, 51] that turns node values into node minus parent (the root's bone is zero)."""
-    d = np.eye(NODES, dtype=np.float32)
-    for n, p in enumerate(parents()):
-        d[n, p] -= 1
-    return d
-
-
-def anatomical_graph() -> np.ndarray:
-    """Row-normalised adjacency [51, 51]: chains, closed outlines, mirror pairs, self loops."""
-    a = np.eye(NODES, dtype=np.float32)
-    edges = [(n, p) for n, p in enumerate(parents())]
-    edges += [(n, int(m)) for n, m in enumerate(NODE_MIRROR)]
-    edges += [(a - FIRST_NODE, b - FIRST_NODE) for a, b in ((36, 37), (45, 44), (48, 59), (54, 55), (60, 67), (64, 65), (48, 60), (54, 64))]
-    for i, j in edges:
-        a[i, j] = a[j, i] = 1
-    return a / a.sum(1, keepdims=True)
+    def layout(self) -> Layout:
+        if self.custom is not None:
+            return Layout(**self.custom | {"split": self.components})
+        if isinstance(self.nodes, int):
+            if self.nodes not in NODE_SETS:
+                raise ValueError(f"nodes is {self.nodes}; it can be {', '.join(map(str, NODE_SETS))} or a list of landmarks")
+            return Layout(NODE_SETS[self.nodes], tuple(self.channels), self.components)
+        return Layout(tuple(self.nodes), tuple(self.channels), self.components)
 
 
 class Normalise(nn.Module):
-    """Raw features to the inputs of the two streams: compression, then a z-score with training statistics, in fp32."""
+    """Raw features [B, N, C] to the inputs of the two streams, points and bones, [B, N, C'] each.
 
-    def __init__(self, knee: float, bone_knee: float):
+    Compression, then a z-score with training statistics, in fp32. Places lose the mean place of their node; movements
+    keep their zero. C' = C, or C plus the movement channels once more with amplitude = "both".
+    """
+
+    def __init__(self, layout: Layout, cfg: ModelConfig):
         super().__init__()
-        self.knees = (knee, bone_knee)
-        self.register_buffer("bones", torch.from_numpy(bones()))
-        for k in ("points", "lines"):
-            self.register_buffer(f"{k}_mean", torch.zeros(NODES, CHANNELS))
-            self.register_buffer(f"{k}_scale", torch.ones(CHANNELS))
+        if cfg.amplitude not in AMPLITUDES:
+            raise ValueError(f"amplitude is {cfg.amplitude!r}; it can be {', '.join(AMPLITUDES)}")
+        self.places, self.amplitude = layout.places, cfg.amplitude
+        movement = layout.channels[self.places :]
+        self.known = [c in ("dx", "dy") for c in movement]
+        self.register_buffer("bones", torch.from_numpy(layout.bones()))
+        self.channels = len(layout.channels) + (len(movement) if cfg.amplitude == "both" else 0)
+        for name, knee in (("points", cfg.knee), ("lines", cfg.bone_knee)):
+            self.register_buffer(f"{name}_knee", torch.full((len(movement),), knee))
+            self.register_buffer(f"{name}_mean", torch.zeros(layout.nodes, self.channels))
+            self.register_buffer(f"{name}_scale", torch.ones(self.channels))
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The two orders of geometric movement before the z-score: points and lines (bones)."""
+        """The two orders of geometric movement before the z-score, [B, N, C'] each."""
+        return self._squash(x, self.points_knee), self._squash(torch.matmul(self.bones, x), self.lines_knee)
 
-        def squash(v: Tensor, knee: float) -> Tensor:
-            d = v[..., 2:]
-            return torch.cat([v[..., :2], d / (torch.abs(d) + knee)], -1)
-
-        return squash(x, self.knees[0]), squash(torch.matmul(self.bones, x), self.knees[1])
+    def _squash(self, v: Tensor, knee: Tensor) -> Tensor:
+        d = v[..., self.places :]
+        kept = [v[..., : self.places]] if self.places else []
+        if self.amplitude != "normalised":
+            kept.append(d / (torch.abs(d) + knee))
+        if self.amplitude != "raw":
+            size = torch.sqrt((d * d).mean((1, 2), keepdim=True) + 1e-10)
+            u = d / size
+            kept.append(u / (torch.abs(u) + 1))
+        return torch.cat(kept, -1)
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Statistics of training samples: mean place of each node, one scale per channel; movements keep their zero."""
+        """Statistics of training samples [n, N, C]: knees of unknown channels, mean places, one scale per channel."""
+        for name, v in (("points", x), ("lines", torch.matmul(self.bones, x))):
+            middle = v[..., self.places :].abs().flatten(0, 1)[:200_000].median(0).values
+            knee = getattr(self, f"{name}_knee")
+            knee.copy_(torch.where(torch.tensor(self.known, device=x.device), knee, (2 * middle).clamp_min(1e-4)))
         for name, v in zip(("points", "lines"), self.raw(x), strict=True):
             mean = v.mean(0)
-            mean[:, 2:] = 0
+            mean[:, self.places :] = 0
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(1 / (v - mean).pow(2).mean((0, 1)).sqrt().clamp_min(1e-6))
 
@@ -114,16 +133,17 @@ class Normalise(nn.Module):
 
 
 class GraphLayer(nn.Module):
-    """relu(BN(A (X W + b)) + X R), A = anatomical + learned."""
+    """[B, N, cin] -> [B, N, cout]: relu(BN(A (X W + b)) + X R), A = anatomical + learned, [N, N]."""
 
-    def __init__(self, cin: int, cout: int, learnable: bool):
+    def __init__(self, graph: Tensor, cin: int, cout: int, learnable: bool):
         super().__init__()
-        self.register_buffer("anatomy", torch.from_numpy(anatomical_graph()))
-        self.free = nn.Parameter(torch.randn(NODES, NODES) * 1e-2) if learnable else None
+        self.register_buffer("anatomy", graph)
+        self.free = nn.Parameter(torch.randn(len(graph), len(graph)) * 1e-2) if learnable else None
         self.lin, self.res = nn.Linear(cin, cout), nn.Linear(cin, cout, bias=False)
         self.bn = nn.BatchNorm1d(cout)
 
     def adjacency(self) -> Tensor:
+        """[N, N]."""
         return self.anatomy if self.free is None else self.anatomy + self.free
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,84 +151,58 @@ class GraphLayer(nn.Module):
         return F.relu(self.bn(y.transpose(1, 2)).transpose(1, 2) + self.res(x))
 
 
-class Decomposition(nn.Module):
-    """ADM: geometric movement features [B, 51, C] -> action features [B, Q, D]."""
-
-    def __init__(self, cfg: ModelConfig, width: int):
-        super().__init__()
-        self.cfg, out = cfg, cfg.actions * cfg.action_dim
-        if cfg.adm == "per_component":
-            self.maps = nn.ModuleList(nn.Linear((e - s) * width, out) for s, e in SLICES)
-        elif cfg.adm == "mixing":
-            self.pool = nn.ModuleList(nn.Linear((e - s) * width, cfg.action_dim) for s, e in SLICES)
-            self.mix = nn.Parameter(torch.eye(PARTS).repeat_interleave(cfg.actions, 0) + 0.05 * torch.randn(PARTS * cfg.actions, PARTS))
-        elif cfg.adm == "off":
-            self.lift = nn.Linear(width, out)  # only fits the width; the same for every component
-        else:
-            raise ValueError(f"adm is {cfg.adm!r}; it can be per_component, mixing or off")
-
-    def forward(self, f: Tensor) -> Tensor:
-        cfg = self.cfg
-        if cfg.adm == "per_component":
-            a = [m(f[:, s:e].flatten(1)) for m, (s, e) in zip(self.maps, SLICES, strict=True)]
-            return F.relu(torch.stack(a, 1)).reshape(-1, PARTS * cfg.actions, cfg.action_dim)
-        if cfg.adm == "mixing":
-            s = torch.stack([m(f[:, s:e].flatten(1)) for m, (s, e) in zip(self.pool, SLICES, strict=True)], 1)
-            return F.relu(torch.matmul(self.mix, s))
-        a = torch.stack([f[:, s:e].mean(1) for s, e in SLICES], 1)
-        return F.relu(self.lift(a)).reshape(-1, PARTS * cfg.actions, cfg.action_dim)
-
-
-class Reconstruction(nn.Module):
-    """RRM: weights every action with every other, [B, Q, D] -> ([B, Q, D], relations [B, Q, Q]); rows sum to 1."""
-
-    def __init__(self, cfg: ModelConfig):
-        super().__init__()
-        d = cfg.action_dim
-        self.on = cfg.rrm == "pairwise"
-        if cfg.rrm not in ("pairwise", "off"):
-            raise ValueError(f"rrm is {cfg.rrm!r}; it can be pairwise or off")
-        if self.on:
-            self.q, self.k, self.v = (nn.Linear(d, d, bias=b) for b in (True, False, True))
-
-    def forward(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.on:
-            return a, torch.eye(a.shape[1], device=a.device).expand(len(a), -1, -1)
-        w = torch.softmax(self.q(a) @ self.k(a).transpose(1, 2) * a.shape[-1] ** -0.5, -1)
-        return F.relu(a + w @ self.v(a)), w
-
-
 class DeReGrl(nn.Module):
-    """Training form. Returns logits, component actions [B, 6] and relations [B, Q, Q]."""
+    """Training form: X [B, N, C] -> logits [B, classes], component actions [B, P], relations [B, Q, Q]."""
 
     def __init__(self, cfg: ModelConfig | None = None):
         super().__init__()
         self.cfg = cfg = cfg or ModelConfig()
-        self.normalise = Normalise(cfg.knee, cfg.bone_knee)
-        sizes = [CHANNELS, *cfg.widths]
+        if cfg.reconstruct not in ("concat", "sum"):
+            raise ValueError(f"reconstruct is {cfg.reconstruct!r}; it can be concat or sum")
+        if cfg.adm in ABLATIONS and cfg.rrm != "off":
+            raise ValueError(f"adm = {cfg.adm!r} has no actions to relate: set rrm to off")
+        self.layout = layout = cfg.layout()
+        self.normalise = Normalise(layout, cfg)
+        sizes = [self.normalise.channels, *cfg.widths]
+        graph = torch.from_numpy(layout.graph())
         self.streams = nn.ModuleList(
-            nn.ModuleList(GraphLayer(a, b, cfg.learnable_graph) for a, b in itertools.pairwise(sizes)) for _ in range(2)
+            nn.ModuleList(GraphLayer(graph, a, b, cfg.learnable_graph) for a, b in itertools.pairwise(sizes)) for _ in range(2)
         )
-        self.adm = Decomposition(cfg, 2 * cfg.widths[-1])
-        self.rrm = Reconstruction(cfg)
+        self.adm = Decomposition(cfg.adm, layout.spans, layout.nodes, 2 * cfg.widths[-1], cfg.actions, cfg.action_dim)
+        q, d = self.adm.shape
+        self.rrm = Reconstruction(cfg.rrm, q, d)
         self.drop = nn.Dropout(cfg.dropout)
-        self.head = nn.Linear(PARTS * cfg.actions * cfg.action_dim, cfg.classes)
+        self.head = nn.Linear(d if cfg.reconstruct == "sum" else q * d, cfg.classes)
+        self.unit_head = nn.Linear(q * d, cfg.units) if cfg.units else None
+        self.centres = nn.Parameter(torch.zeros(q, d)) if cfg.centres else None
         self.register_buffer("temperature", torch.ones(()))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def features(self, x: Tensor) -> Tensor:
+        """The geometric movement features F [B, N, 2W] of both streams."""
         streams = []
         for h, layers in zip(self.normalise(x), self.streams, strict=True):
             for layer in layers:
                 h = layer(h)
             streams.append(h)
-        a = self.adm(torch.cat(streams, -1))
+        return torch.cat(streams, -1)
+
+    def parts(self, x: Tensor) -> dict[str, Tensor]:
+        """Everything a loss may ask for: logits, component actions, relations, action features A [B, Q, D], units."""
+        return self.heads(self.features(x))
+
+    def heads(self, f: Tensor) -> dict[str, Tensor]:
+        """The same from geometric movement features F [B, N, 2W]."""
+        a = self.adm(f)
         r, w = self.rrm(a)
-        return self.head(self.drop(r.flatten(1))), component_actions(a), w
+        r = r.sum(1) if self.cfg.reconstruct == "sum" else r.flatten(1)
+        out = {"logits": self.head(self.drop(r)), "actions": self.adm.component_actions(a, f), "relations": w, "features": a}
+        if self.unit_head is not None:
+            out["units"] = self.unit_head(self.drop(a.flatten(1)))
+        return out
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        out = self.parts(x)
+        return out["logits"], out["actions"], out["relations"]
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
-
-
-def component_actions(a: Tensor) -> Tensor:
-    """Mean activation of each component's action features, [B, Q, D] -> [B, 6]."""
-    return a.reshape(-1, PARTS, a.shape[1] // PARTS * a.shape[2]).mean(-1)

@@ -17,8 +17,8 @@ from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, NODE_MIRROR, Iden
 DISTRACTORS = ("noise", "head", "blink", "talking", "gaze", "slip")
 #: A component's action is 1 when one of its landmarks moves this far, in IOD.
 FULL_ACTION = 0.03
-_ACTIONS = load_actions()
-COMBINATIONS = load_combinations(_ACTIONS)
+ACTIONS = load_actions()
+COMBINATIONS = load_combinations(ACTIONS)
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class SynthConfig:
     head_deg: float = 2.0
     #: Error of the landmarks' places at the onset, IOD.
     anchor_sigma: float = 0.015
+    #: Keep the contour (landmarks 0-16) in the samples.
+    contour: bool = False
 
     def dump(self) -> dict:
         return asdict(self)
@@ -62,9 +64,9 @@ class SynthConfig:
 class Samples:
     """Movements and what is known about them."""
 
-    x: np.ndarray  #: [n, 51, 4] float32: x0, y0, dx, dy
+    x: np.ndarray  #: [n, 51, 4] float32: x0, y0, dx, dy ([n, 68, 4] with the contour)
     y: np.ndarray  #: [n] class index
-    action: np.ndarray  #: [n, 6] true movement of each component, 1 = FULL_ACTION
+    length: np.ndarray  #: [n, 68] float32: how far each landmark truly moved, IOD
     amplitude: np.ndarray  #: [n] largest true landmark movement, IOD
     subject: np.ndarray  #: [n] number of the person
     kind: np.ndarray  #: [n] combination number, or -1 - distractor number
@@ -72,21 +74,35 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def action(self) -> np.ndarray:
+        """True movement of each component [n, 6], 1 = FULL_ACTION."""
+        part = np.stack([self.length[:, s:e].max(1) for _, s, e in COMPONENTS], 1)
+        return np.minimum(part / FULL_ACTION, 2).astype(np.float32)
+
 
 def mirrored(x: np.ndarray) -> np.ndarray:
     """The same movements in a mirrored face: x changes sign and left landmarks trade places with right ones."""
     return (x[:, NODE_MIRROR] * np.array([-1, 1, -1, 1], x.dtype)).astype(x.dtype)
 
 
-def generate(count: int, people: Identities, rng: np.random.Generator, cfg: SynthConfig | None = None) -> Samples:
-    """`count` samples of the people given."""
+def take(s: Samples, rows: np.ndarray) -> Samples:
+    """The rows given."""
+    return Samples(*(v[rows] for v in vars(s).values()))
+
+
+def generate(
+    count: int, people: Identities, rng: np.random.Generator, cfg: SynthConfig | None = None, turn: np.ndarray | None = None
+) -> Samples:
+    """`count` samples of the people given. `turn` [units] turns the action units' directions by so many radians, all
+    samples alike."""
     cfg = cfg or SynthConfig()
     share = [(1 - cfg.none_share) / 3] * 3 + [cfg.none_share]
     y = rng.choice(len(CLASSES), count, p=share)
     subject = rng.integers(0, len(people.shapes), count)
     shape = people.shapes[subject].copy()
     kind = np.full(count, -1)
-    strength = np.zeros((count, len(_ACTIONS.numbers), 2))
+    strength = np.zeros((count, len(ACTIONS.numbers), 2))
     for c in range(3):
         _expressions(np.flatnonzero(y == c), c, kind, strength, rng, cfg)
     none = np.flatnonzero(y == CLASSES.index("none"))
@@ -95,7 +111,7 @@ def generate(count: int, people: Identities, rng: np.random.Generator, cfg: Synt
     group = {name: none[distractor == i] for i, name in enumerate(DISTRACTORS)}
 
     _talking(group["talking"], strength, rng)
-    move = _unit_movement(strength, people.gains[subject], rng)
+    move = _unit_movement(strength, people.gains[subject], rng, turn)
     weak = np.flatnonzero(y != CLASSES.index("none"))
     peak = np.maximum(np.hypot(move[weak, :, 0], move[weak, :, 1]).max(1), 1e-9)
     move[weak] *= np.maximum(1, cfg.least * rng.uniform(1, 1.6, len(weak)) / peak)[:, None, None]
@@ -120,20 +136,18 @@ def generate(count: int, people: Identities, rng: np.random.Generator, cfg: Synt
     noise = _component_noise(count, rng, cfg.noise_common) * sigma[:, None, None]
     start = to_face_frame(onset + anchor)
     shift = register(apex + anchor + noise + slipped, start) - start
-    x = np.concatenate([start, shift], -1)[:, FIRST_NODE:].astype(np.float32)
+    x = np.concatenate([start, shift], -1)[:, 0 if cfg.contour else FIRST_NODE :].astype(np.float32)
 
-    length = np.hypot(move[..., 0], move[..., 1])
-    action = np.stack([length[:, s:e].max(1) for _, s, e in COMPONENTS], 1)
-    amplitude = action.max(1)
-    return Samples(x, y, np.minimum(action / FULL_ACTION, 2).astype(np.float32), amplitude, subject, kind)
+    length = np.hypot(move[..., 0], move[..., 1]).astype(np.float32)
+    return Samples(x, y, length, length[:, FIRST_NODE:].max(1), subject, kind)
 
 
 def _strengths(rows: int, rng: np.random.Generator, cfg: SynthConfig) -> np.ndarray:
     """Strength of each unit at the frame taken for the apex, as a share of full strength, [rows, units]."""
-    units = len(_ACTIONS.numbers)
+    units = len(ACTIONS.numbers)
     shared = rng.normal(0, cfg.shared_sigma, (rows, 1)) + np.log(rng.uniform(*cfg.amplify, (rows, 1)))
     seen = rng.uniform(cfg.apex_share, 1, (rows, units))
-    return _ACTIONS.apex * np.exp(shared + rng.normal(0, cfg.unit_sigma, (rows, units))) * seen
+    return ACTIONS.apex * np.exp(shared + rng.normal(0, cfg.unit_sigma, (rows, units))) * seen
 
 
 def _expressions(rows: np.ndarray, cls: int, kind: np.ndarray, strength: np.ndarray, rng: np.random.Generator, cfg: SynthConfig) -> None:
@@ -141,35 +155,35 @@ def _expressions(rows: np.ndarray, cls: int, kind: np.ndarray, strength: np.ndar
     numbers = [i for i, c in enumerate(COMBINATIONS) if c.cls == cls]
     pick = rng.choice(numbers, len(rows), p=[COMBINATIONS[i].share for i in numbers])
     kind[rows] = pick
-    active = np.zeros((len(rows), len(_ACTIONS.numbers)))
+    active = np.zeros((len(rows), len(ACTIONS.numbers)))
     for i in numbers:
         for unit in COMBINATIONS[i].units:
-            active[pick == i, _ACTIONS.index(unit)] = 1
+            active[pick == i, ACTIONS.index(unit)] = 1
     active *= _strengths(len(rows), rng, cfg)
     side = rng.random(active.shape)
-    left = side < _ACTIONS.one_sided[:, 0]
-    right = ~left & (side < _ACTIONS.one_sided.sum(1))
+    left = side < ACTIONS.one_sided[:, 0]
+    right = ~left & (side < ACTIONS.one_sided.sum(1))
     uneven = np.exp(rng.normal(0, 0.12, active.shape))
     strength[rows, :, 0] = np.where(right, 0, active * uneven)
     strength[rows, :, 1] = np.where(left, 0, active / uneven)
 
 
-def _unit_movement(strength: np.ndarray, gains: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _unit_movement(strength: np.ndarray, gains: np.ndarray, rng: np.random.Generator, turn: np.ndarray | None = None) -> np.ndarray:
     """Movement [n, 68, 2] of the units' strengths [n, units, 2], in each person's own directions."""
     count = len(strength)
-    angle = rng.normal(0, 1, strength.shape[:2]) * _ACTIONS.turn
+    angle = rng.normal(0, 1, strength.shape[:2]) * ACTIONS.turn + (0 if turn is None else turn)
     c, s = np.cos(angle), np.sin(angle)
     # The same turn on both sides, mirrored: the right half turns the other way.
     ac, a_s = strength * c[..., None], strength * s[..., None] * np.array([1, -1])
-    straight = np.einsum("nks,kspd->npd", ac, _ACTIONS.table)
-    turned = np.einsum("nks,kspd->npd", a_s, np.stack([-_ACTIONS.table[..., 1], _ACTIONS.table[..., 0]], -1))
+    straight = np.einsum("nks,kspd->npd", ac, ACTIONS.table)
+    turned = np.einsum("nks,kspd->npd", a_s, np.stack([-ACTIONS.table[..., 1], ACTIONS.table[..., 0]], -1))
     reach = np.concatenate([gains, np.ones((count, 1))], 1)[:, COMPONENT_OF]
     return (straight + turned) * (reach * np.exp(rng.normal(0, 0.1, reach.shape)))[..., None]
 
 
 def _talking(rows: np.ndarray, strength: np.ndarray, rng: np.random.Generator) -> None:
     """A piece of speech: the jaw and lips between two sounds, in either direction."""
-    jaw, others = _ACTIONS.index(26), [_ACTIONS.index(u) for u in (25, 18, 22, 16, 20, 24, 28)]
+    jaw, others = ACTIONS.index(26), [ACTIONS.index(u) for u in (25, 18, 22, 16, 20, 24, 28)]
     strength[rows, jaw] = (rng.choice([1, -1], len(rows)) * rng.uniform(0.03, 0.3, len(rows)))[:, None]
     for unit in others:
         on = rng.random(len(rows)) < 0.3

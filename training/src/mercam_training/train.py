@@ -1,40 +1,40 @@
-"""Training: fresh synthetic movements every epoch (or a table of real ones), fixed seeds, no selection on test data."""
+"""The recipe of the shipped network: fresh synthetic movements every epoch, and the rows of tables when there are any."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
+from .actions import CLASSES
+from .augment import AugmentConfig
 from .face import Identities, identities
+from .fit import FitConfig, History, fit, fit_temperature
+from .layout import CHANNELS
+from .losses import LossConfig
 from .model import DeReGrl, ModelConfig
-from .synth import Samples, SynthConfig, generate, mirrored
+from .moves import Moves, from_samples, join, select_nodes
+from .synth import Samples, SynthConfig, generate
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How long, how fast, from which seed."""
+class DataConfig:
+    """Synthetic training data."""
 
-    seed: int = 1
-    epochs: int = 16
     #: Samples drawn anew for each epoch.
     samples: int = 20_000
-    batch: int = 256
-    rate: float = 4e-3
-    weight_decay: float = 1e-2
-    label_smoothing: float = 0.05
-    #: Weight of the loss that ties each component's action to the movement it stands for (0: off).
-    action_loss: float = 0.3
     #: People for training, for calibration (temperature, int8 ranges), and for the test; never the same.
     people: tuple[int, int, int] = (3000, 300, 400)
     #: Strengths in training are multiplied by a number between these, so that strong movements are known too.
     amplify: tuple[float, float] = (0.6, 2.5)
-    device: str = "cpu"
-    threads: int = 1
+    #: Networks of different seeds whose mean answer the shipped one learns (0: it learns the labels).
+    teachers: int = 0
+    #: Seed of the people and samples that temperature, int8 ranges and figures come from. Not the training seed, so
+    #: that runs of different seeds are measured on the same samples.
+    held_seed: int = 1
 
     def dump(self) -> dict:
         return asdict(self)
@@ -49,107 +49,135 @@ class People:
     test: Identities
 
 
-def people(cfg: TrainConfig) -> People:
+def people(data: DataConfig) -> People:
     """The three groups; each has its own random stream, so the size of one does not change another."""
-    return People(*(identities(n, np.random.default_rng([cfg.seed, 100 + i])) for i, n in enumerate(cfg.people)))
+    return People(*(identities(n, np.random.default_rng([data.held_seed, 100 + i])) for i, n in enumerate(data.people)))
 
 
-def calibration_samples(cfg: TrainConfig, count: int = 6000) -> Samples:
+def calibration_samples(data: DataConfig, count: int = 6000, synth: SynthConfig | None = None) -> Samples:
     """Held-out samples of the calibration people."""
-    return generate(count, people(cfg).calibration, np.random.default_rng([cfg.seed, 200]))
+    return generate(count, people(data).calibration, np.random.default_rng([data.held_seed, 200]), synth)
 
 
-def held_back_samples(cfg: TrainConfig, count: int = 20_000) -> Samples:
+def held_back_samples(data: DataConfig, count: int = 20_000, synth: SynthConfig | None = None) -> Samples:
     """Held-back samples of the test people, with real strengths; nothing is ever chosen on them."""
-    return generate(count, people(cfg).test, np.random.default_rng([cfg.seed, 300]))
+    return generate(count, people(data).test, np.random.default_rng([data.held_seed, 300]), synth)
 
 
-def _setup(cfg: TrainConfig) -> torch.device:
-    torch.manual_seed(cfg.seed)
-    if cfg.device == "cpu":
-        torch.set_num_threads(cfg.threads)
-        torch.use_deterministic_algorithms(True)
-    elif cfg.device.startswith("cuda") and not torch.cuda.is_available():
-        raise SystemExit("device is cuda, but this torch sees no CUDA device: use --device cpu, or install a CUDA build of torch")
-    return torch.device(cfg.device)
+@dataclass(frozen=True)
+class Recipe:
+    """All that a training depends on."""
+
+    model: ModelConfig = ModelConfig()
+    synth: SynthConfig = SynthConfig()
+    data: DataConfig = DataConfig()
+    fit: FitConfig = FitConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    def dump(self) -> dict:
+        return {k: getattr(self, k).dump() for k in ("model", "synth", "data", "fit", "loss", "augment")}
+
+    def classes(self) -> tuple[str, ...]:
+        """The synthetic generator's classes: the expressive three, and `none` with a head for four."""
+        if self.model.classes not in (3, 4):
+            raise SystemExit(f"synthetic movements have 3 classes, or 4 with none; [model] classes is {self.model.classes}")
+        return CLASSES[: self.model.classes]
+
+    def drawn(self) -> SynthConfig:
+        """The generator for this network's classes and nodes."""
+        none = self.synth.none_share if self.model.classes == 4 else 0.0
+        layout = self.model.layout()
+        if layout.channels != CHANNELS or layout.parts is not None:
+            raise SystemExit(
+                f"synthetic movements have the channels {', '.join(CHANNELS)}, this network has {', '.join(layout.channels)}: "
+                "train it on a table without pre-training (--pretrained none)"
+            )
+        return replace(self.synth, none_share=none, contour=min(layout.landmarks) < 17)
+
+    def moves(self, samples: Samples) -> Moves:
+        return select_nodes(from_samples(samples, classes=self.classes()), self.model.layout().landmarks)
 
 
-def train(cfg: TrainConfig, model: ModelConfig, synth: SynthConfig, table: Samples | None = None, log=print) -> DeReGrl:
-    """A trained network with its temperature fitted. With `table`, its rows are the training set of every epoch."""
-    device = _setup(cfg)
-    group = people(cfg)
-    rng = np.random.default_rng([cfg.seed, 1])
-    drawn = SynthConfig(**{**synth.dump(), "amplify": cfg.amplify})
-    net = DeReGrl(model).to(device)
-    first = table or generate(cfg.samples, group.train, rng, drawn)
-    net.normalise.fit(torch.from_numpy(first.x).to(device))
-    steps = cfg.epochs * ((len(first) + cfg.batch - 1) // cfg.batch)
-    optimiser = torch.optim.AdamW(net.parameters(), cfg.rate, weight_decay=cfg.weight_decay)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, cfg.rate, total_steps=steps, pct_start=0.2)
-    start = time.monotonic()
-    for epoch in range(cfg.epochs):
-        s = first if table is not None or epoch == 0 else generate(cfg.samples, group.train, rng, drawn)
-        loss, accuracy = _epoch(net, s, cfg, optimiser, plan, rng, device)
-        if epoch % 5 == 4 or epoch + 1 == cfg.epochs:
-            log(f"epoch {epoch + 1:3} of {cfg.epochs}: loss {loss:.4f}, accuracy {accuracy:.4f}, {time.monotonic() - start:.0f} s")
-    net.eval().cpu()
-    fit_temperature(net, calibration_samples(cfg))
-    return net
+def synthetic_source(recipe: Recipe) -> Callable[[int], Moves]:
+    """Each epoch's movements, from the seed and the epoch's number."""
+    data, drawn, crowd = recipe.data, replace(recipe.drawn(), amplify=recipe.data.amplify), people(recipe.data).train
+    last: dict[int, Moves] = {}
+
+    def source(epoch: int) -> Moves:
+        if epoch not in last:
+            last.clear()
+            last[epoch] = recipe.moves(generate(data.samples, crowd, np.random.default_rng([recipe.fit.seed, 1, epoch]), drawn))
+        return last[epoch]
+
+    return source
 
 
-def _epoch(net, s: Samples, cfg: TrainConfig, optimiser, plan, rng: np.random.Generator, device) -> tuple[float, float]:
-    net.train()
-    order, flip = rng.permutation(len(s)), rng.random(len(s)) < 0.5
-    x, action = np.where(flip[:, None, None], mirrored(s.x), s.x), np.where(flip[:, None], mirrored_actions(s.action), s.action)
-    x, y, action = (torch.from_numpy(np.ascontiguousarray(v[order])).to(device) for v in (x, s.y, action))
-    total = hits = 0.0
-    for i in range(0, len(x), cfg.batch):
-        b = slice(i, i + cfg.batch)
-        logits, actions, _ = net(x[b])
-        loss = F.cross_entropy(logits, y[b], label_smoothing=cfg.label_smoothing)
-        if cfg.action_loss > 0:
-            loss = loss + cfg.action_loss * F.smooth_l1_loss(actions, action[b])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        plan.step()
-        total += float(loss.detach()) * len(logits)
-        hits += float((logits.argmax(1) == y[b]).sum())
-    return total / len(x), hits / len(x)
+def new_network(recipe: Recipe) -> DeReGrl:
+    torch.manual_seed(recipe.fit.seed)
+    return DeReGrl(recipe.model)
 
 
-def mirrored_actions(action: np.ndarray) -> np.ndarray:
-    """Component values of the mirrored face: the brows and the eyes trade places."""
-    return action[:, [1, 0, 2, 4, 3, 5]]
+def train(
+    recipe: Recipe,
+    table: Moves | None = None,
+    *,
+    checkpoint: Path | None = None,
+    teacher: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    log: Callable[[str], None] | None = print,
+) -> tuple[DeReGrl, History]:
+    """A trained network with its temperature fitted. The rows of `table` are added to every epoch's synthetic ones."""
+    net = new_network(recipe)
+    source = synthetic_source(recipe)
+    if table is not None:
+        rows = same_classes(table, recipe.classes())
+        synthetic = source
+
+        def source(epoch: int) -> Moves:
+            return join([synthetic(epoch), select_nodes(rows, net.layout.landmarks)])
+
+    history = fit(net, source, recipe.fit, recipe.augment, recipe.loss, checkpoint=checkpoint, teacher=teacher, log=log)
+    held = recipe.moves(calibration_samples(recipe.data, synth=recipe.drawn()))
+    fit_temperature(net, held.x, held.y)
+    return net, history
 
 
-@torch.no_grad()
-def logits(net: DeReGrl, x: np.ndarray) -> torch.Tensor:
-    """Logits before the temperature, in evaluation mode."""
-    net.eval()
-    return torch.cat([net(torch.from_numpy(x[i : i + 2048]))[0] for i in range(0, len(x), 2048)])
+def same_classes(table: Moves, classes: tuple[str, ...]) -> Moves:
+    """The table with its labels numbered as in `classes`; a class that is not among them is an error."""
+    other = sorted(set(table.classes) - set(classes))
+    present = [c for c in other if (table.y == table.classes.index(c)).any()]
+    if present:
+        raise SystemExit(f"the table has the class {present[0]!r}, the network knows {', '.join(classes)}")
+    number = np.array([classes.index(c) if c in classes else -1 for c in table.classes])
+    return replace(table, y=number[table.y], classes=classes)
 
 
-def fit_temperature(net: DeReGrl, s: Samples) -> float:
-    """Sets the temperature that makes the held-out samples most likely (Guo et al. 2017)."""
-    z, y = logits(net, s.x), torch.from_numpy(s.y)
-    grid = torch.linspace(0.3, 4, 371)
-    best = int(np.argmin([F.cross_entropy(z / t, y).item() for t in grid]))
-    net.temperature.fill_(grid[best])
-    return float(net.temperature)
+def ensemble(nets: list[DeReGrl], device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The mean probabilities of several networks, [B, classes]."""
+    for n in nets:
+        n.eval().to(device)
+
+    @torch.no_grad()
+    def teach(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.softmax(n(x)[0], -1) for n in nets]).mean(0)
+
+    return teach
 
 
-def save(net: DeReGrl, cfg: TrainConfig, path: Path) -> None:
-    """A checkpoint: weights and both configurations."""
+def save(net: DeReGrl, recipe: Recipe, history: History | None, path: Path, extra: dict | None = None) -> None:
+    """A checkpoint: weights, all settings, the training curve."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": net.cfg.dump(), "train": cfg.dump(), "weights": net.state_dict()}, path)
+    state = {"recipe": recipe.dump() | {"model": net.cfg.dump()}, "weights": net.state_dict(), "history": asdict(history) if history else None}
+    torch.save(state | {"extra": extra or {}}, path)
 
 
-def load(path: Path) -> tuple[DeReGrl, TrainConfig]:
-    """The network of a checkpoint, and how it was trained."""
+def load(path: Path) -> tuple[DeReGrl, Recipe, dict]:
+    """The network of a checkpoint, how it was trained, and its training curve with whatever was kept beside it."""
     if not path.is_file():
-        raise SystemExit(f"no checkpoint at {path}: run `mercam-train train` first, or name one with --run")
+        raise SystemExit(f"no checkpoint at {path}: run `mercam-train train` first, or name its folder with --run")
     saved = torch.load(path, weights_only=True)
-    net = DeReGrl(ModelConfig(**saved["model"]))
+    kinds = {"model": ModelConfig, "synth": SynthConfig, "data": DataConfig, "fit": FitConfig, "loss": LossConfig, "augment": AugmentConfig}
+    recipe = Recipe(**{k: kinds[k](**v) for k, v in saved["recipe"].items()})
+    net = DeReGrl(recipe.model)
     net.load_state_dict(saved["weights"])
-    return net.eval(), TrainConfig(**saved["train"])
+    return net.eval(), recipe, {"history": saved["history"], **saved["extra"]}
