@@ -1,26 +1,32 @@
 //! `mercam evaluate`: detections held against truth.
 
-use super::{output, plan};
+use super::{output, plan, synth};
 use crate::capture::SourceSpec;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::evaluate::load::{self, LoadError, SheetWish};
 use crate::evaluate::matching::MEGC_IOU;
 use crate::evaluate::play::{PlayError, Wish, play};
-use crate::evaluate::{Clip, Report, Truth, plot};
+use crate::evaluate::set::SetReport;
+use crate::evaluate::text::Table;
+use crate::evaluate::{Clip, Report, Truth, curve, plot};
 use crate::pipeline::shutdown::Shutdown;
-use crate::synth::{Pace, SyntheticConfig};
+use crate::synth::SyntheticConfig;
+use crate::synth::recipe::{Opener, Recipe, Take};
 use crate::time::Timestamp;
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const HELP: &str = "\
 Truth is what `mercam synth` wrote beside a video, or an annotation sheet of CAS(ME)^2, SAMM Long Videos or CAS(ME)^3
 saved as CSV. Detections come from a file that `mercam run --sink file:FILE` wrote, from a folder with one such file for
 each video of the sheet (VIDEO.jsonl), from another spotter's table of intervals (.csv), or from the line itself, which
-is run when --source is given. A `synthetic:` source brings its own truth.
+is run when --source is given. A `synthetic:` source brings its own truth. With --recipe the line is run on every film
+of a set (see `mercam synth --help`), and the figures are told by take.
 
 A detection is right when its intersection over union with an event is 0.5 or more, one to one; all clips count as one
 long video (the MEGC rule). STRS is F1 of micro spotting times F1 of recognition on what was found.
@@ -30,6 +36,8 @@ Examples:
   mercam evaluate --truth clip.truth.json --source y4m:clip.y4m --plot clip.html
   mercam evaluate --truth clip.truth.json --detections events.jsonl --json -
   mercam evaluate --truth CASME3_part_A.csv --detections events/ --json scores.json
+  mercam evaluate --recipe tests/recipes/held_back.toml --json held_back.json
+  mercam evaluate --recipe tests/recipes/detectability.toml --curve 0.5
   mercam evaluate --truth SAMM_LV.csv --video 006_1 --source 'images:samm/006_1?fps=200'";
 
 /// Arguments of `evaluate`.
@@ -45,8 +53,29 @@ pub struct Args {
     /// Run the line on this source, as in `mercam run`
     #[arg(short, long, value_name = "URI")]
     source: Option<SourceSpec>,
+    /// Run the line on the films of this recipe (TOML)
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["source", "truth", "detections"])]
+    recipe: Option<PathBuf>,
+    /// Folder in which relative paths of the recipe begin [default: the recipe's own]
+    #[arg(long, value_name = "DIR", requires = "recipe")]
+    data: Option<PathBuf>,
+    /// Only this take of the recipe, by name; may be given again
+    #[arg(long, value_name = "NAME", requires = "recipe")]
+    take: Vec<String>,
+    /// Only so many seeds of each take: a quick look
+    #[arg(long, value_name = "N", requires = "recipe")]
+    seeds: Option<usize>,
+    /// Films that are evaluated at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "recipe")]
+    jobs: usize,
+    /// Also tell the recall by pixels of movement, at no more than this many false alarms per minute
+    #[arg(long, value_name = "PER_MINUTE")]
+    curve: Option<f64>,
+    /// Print the tables as Markdown
+    #[arg(long)]
+    markdown: bool,
     /// Stop after this much source time, as in 20s or 5m
-    #[arg(short, long, value_name = "TIME", value_parser = plan::parse_duration, requires = "source")]
+    #[arg(short, long, value_name = "TIME", value_parser = plan::parse_duration, conflicts_with_all = ["detections", "recipe"])]
     duration: Option<Duration>,
     /// Frames per second of an annotation sheet (known for the datasets named below)
     #[arg(long, value_name = "FPS")]
@@ -79,28 +108,78 @@ pub fn run(args: &Args) -> Result<()> {
     if !(args.iou > 0.0 && args.iou <= 1.0) {
         return Err(Error::usage(anyhow!("--iou is {}; it must be above 0 and at most 1", args.iou)));
     }
+    if let Some(rate) = args.curve
+        && !(0.0..1e6).contains(&rate)
+    {
+        return Err(Error::usage(anyhow!("--curve is {rate}; it must be false alarms per minute, 0 or more")));
+    }
+    if let Some(path) = &args.recipe {
+        let (recipe, clips) = films(args, path, &config)?;
+        let set = SetReport::new(&recipe.about, &clips, args.iou, args.curve);
+        let json = serde_json::to_string_pretty(&set).map_err(Error::failure)? + "\n";
+        let mut tables = vec![set.summary()];
+        tables.extend(set.curves.as_deref().map(|c| curve_table(c, args.curve)));
+        tables.extend(set.all.tables());
+        return args.tell(&clips, &set.all, &json, &tables);
+    }
     let clips = match &args.source {
         Some(source) => vec![played(args, source, &config)?],
         None => recorded(args)?,
     };
-    report(&clips, args.iou, args.json.as_deref(), args.plot.as_deref())
+    let report = Report::new(&clips, args.iou);
+    let json = serde_json::to_string_pretty(&report).map_err(Error::failure)? + "\n";
+    let mut tables = report.tables();
+    if args.curve.is_some() {
+        let curves = curve::curves(&clips, args.iou, args.curve.unwrap_or_default());
+        tables.push(curve_table(&curves, args.curve));
+    }
+    args.tell(&clips, &report, &json, &tables)
 }
 
-/// Prints and writes what is known of some clips.
-pub(super) fn report(clips: &[Clip], iou: f64, json: Option<&Path>, plot: Option<&Path>) -> Result<()> {
-    let report = Report::new(clips, iou);
-    if let Some(path) = plot {
-        write(path, &plot::html(clips, &report))?;
+fn curve_table(curves: &[curve::Curve], rate: Option<f64>) -> Table {
+    let rate = rate.unwrap_or_default();
+    (
+        format!("Recall by the largest movement of a landmark, at no more than {rate} false alarms per minute"),
+        curve::table(curves),
+    )
+}
+
+impl Args {
+    /// Prints and writes what is known.
+    fn tell(&self, clips: &[Clip], report: &Report, json: &str, tables: &[Table]) -> Result<()> {
+        if let Some(path) = &self.plot {
+            write(path, &plot::html(clips, report))?;
+        }
+        match &self.json {
+            Some(path) if path == Path::new("-") => return output::print(json),
+            Some(path) => write(path, json)?,
+            None => {}
+        }
+        let shown: Vec<String> = tables
+            .iter()
+            .map(|(title, rows)| match self.markdown {
+                true => format!("{title}:\n\n{}", markdown(rows)),
+                false => format!("{title}\n{}", output::table(rows)),
+            })
+            .collect();
+        output::print(&shown.join("\n"))
     }
-    let text = serde_json::to_string_pretty(&report).map_err(Error::failure)? + "\n";
-    match json {
-        Some(path) if path == Path::new("-") => return output::print(&text),
-        Some(path) => write(path, &text)?,
-        None => {}
+}
+
+/// Rows as a Markdown table.
+fn markdown(rows: &[Vec<String>]) -> String {
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().map(|c| c.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut text = String::new();
+    for (k, row) in rows.iter().enumerate() {
+        text.push_str(&line(row));
+        if k == 0 {
+            text.push_str(&format!("|{}\n", "---|".repeat(row.len())));
+        }
     }
-    let tables = report.tables();
-    let shown: Vec<String> = tables.iter().map(|(title, rows)| format!("{title}\n{}", output::table(rows))).collect();
-    output::print(&shown.join("\n"))
+    text
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -179,12 +258,94 @@ fn played(args: &Args, spec: &SourceSpec, config: &Config) -> Result<Clip> {
 }
 
 /// A play error with its exit code.
-pub(super) fn play_error(e: PlayError) -> Error {
+fn play_error(e: PlayError) -> Error {
     match e {
         PlayError::Capture(e) => plan::capture_error(e),
         PlayError::Setting(e) => Error::config(e),
         other => Error::failure(other),
     }
+}
+
+/// The films of a recipe with the detections of the line.
+fn films(args: &Args, path: &Path, config: &Config) -> Result<(Recipe, Vec<Clip>)> {
+    let (mut recipe, folder) = synth::read_recipe(path, args.data.as_ref())?;
+    if let Some(unknown) = args.take.iter().find(|name| recipe.takes.iter().all(|t| t.name != **name)) {
+        let names: Vec<&str> = recipe.takes.iter().map(|t| t.name.as_str()).collect();
+        return Err(Error::usage(anyhow!("no take is named `{unknown}`; the recipe has: {}", names.join(", "))));
+    }
+    recipe.takes.retain(|t| args.take.is_empty() || args.take.contains(&t.name));
+    let most = args.seeds.unwrap_or(usize::MAX).max(1);
+    recipe.takes.iter_mut().for_each(|t| t.seeds.truncate(most));
+    let work: Vec<(&Take, u64)> = recipe.takes.iter().flat_map(|t| t.seeds.iter().map(move |s| (t, *s))).collect();
+    if work.iter().any(|(t, _)| t.face.has_pictures()) {
+        super::models::ensure(&config.face.networks())?;
+    }
+    let opener = Mutex::new(synth::opener(&folder, &recipe.takes, &config.face)?);
+    let stop = Shutdown::on_signals().map_err(Error::failure)?;
+    let bar = ProgressBar::new(1000 * work.len() as u64);
+    let style = ProgressStyle::with_template("{bar:40} {percent} % {msg}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let results: Mutex<Vec<(usize, Result<Clip>)>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.clamp(1, 64) {
+            scope.spawn(|| {
+                loop {
+                    let k = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&(take, seed)) = work.get(k) else { return };
+                    let show = |share: f64| {
+                        bar.set_position((1000.0 * (done.load(Ordering::Relaxed) as f64 + share)) as u64);
+                    };
+                    bar.set_message(format!("{}, seed {seed}", take.name));
+                    let clip = film(args, take, seed, &opener, config, &stop, &show);
+                    let failed = clip.is_err();
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((k, clip));
+                    done.fetch_add(1, Ordering::Relaxed);
+                    if failed {
+                        next.store(work.len(), Ordering::Relaxed); // nobody begins another one
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|r| r.0);
+    let clips = results.into_iter().map(|r| r.1).collect::<Result<Vec<Clip>>>()?;
+    Ok((recipe, clips))
+}
+
+/// One film through the line.
+fn film(
+    args: &Args,
+    take: &Take,
+    seed: u64,
+    opener: &Mutex<Opener>,
+    config: &Config,
+    stop: &Shutdown,
+    show: &dyn Fn(f64),
+) -> Result<Clip> {
+    let name = format!("{}, seed {seed}", take.name);
+    let mut film = {
+        let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
+        opener.open(take, seed, &mut |_| {}).map_err(|e| synth::open_error(e).context(name.clone()))?
+    };
+    let mut clip = Clip::of(&film, &take.name, name.clone());
+    let mut analyser = plan::build_analyser(config, take.face.has_pictures(), false)?;
+    let wish = Wish { limit: None, traces: args.plot.is_some().then_some(config.analysis.movement) };
+    let seconds = film.seconds();
+    let played = play(&mut film, &mut analyser, wish, &mut |t| {
+        show((t.as_secs() / seconds).min(1.0));
+        !stop.requested()
+    });
+    let played = played.map_err(|e| play_error(e).context(name))?;
+    let unseen = 1.0 - played.with_face as f64 / played.frames.max(1) as f64;
+    if unseen > 0.05 {
+        log::warn!("{}: no face was followed in {:.0} % of the frames", clip.name, 100.0 * unseen);
+    }
+    clip.take(played);
+    Ok(clip)
 }
 
 /// A synthetic source as fast as it can, and its truth.
@@ -195,7 +356,6 @@ fn synthetic(
     let mut options = options.clone();
     options.insert("pace".into(), "fast".into());
     let synthetic = SyntheticConfig::from_options(&options).map_err(plan::capture_error)?;
-    debug_assert_eq!(synthetic.pace, Pace::Fast);
     let Some(seconds) = [synthetic.duration, limit.map(|l| l.as_secs_f64())].into_iter().flatten().reduce(f64::min)
     else {
         return Err(Error::usage(anyhow!("the source has no end; say --duration, as in --duration 60s")));

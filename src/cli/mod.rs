@@ -18,6 +18,7 @@ mod recognise;
 mod record;
 mod reload;
 mod run;
+mod synth;
 
 use crate::error::Result;
 use clap::{Parser, Subcommand};
@@ -67,6 +68,8 @@ enum Command {
     Extract(extract::Args),
     /// Receive events from many devices: acknowledge, drop what comes twice, count what is missing, store
     Host(host::Args),
+    /// Make videos of moving faces with exact truth: drawn, from a photo, or in a real film
+    Synth(synth::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
     Evaluate(evaluate::Args),
     /// Time every station of the line on a source
@@ -97,6 +100,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Check(args) => check::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Host(args) => host::run(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Recognise(args) => recognise::run(&args),

@@ -4,6 +4,7 @@
 //! detections from what `mercam run --sink file:` wrote ([`detections`]) or from the line itself ([`play`]).
 //! [`Report::new`] pools any number of clips; [`text`] and [`plot`] show it.
 
+pub mod curve;
 pub mod detections;
 pub mod load;
 pub mod matching;
@@ -12,12 +13,13 @@ pub mod play;
 pub mod plot;
 pub mod recognition;
 mod report;
+pub mod set;
 mod span;
 pub mod stats;
 pub mod text;
 pub mod truth;
 
-pub use report::{Alarms, ClipRow, Errors, Report, Spotting, Timing};
+pub use report::{Alarms, ClipRow, Errors, Report, Seen, Spotting, Timing};
 pub use span::Span;
 
 use crate::event::Rejection;
@@ -113,6 +115,8 @@ pub struct Found {
 pub struct Clip {
     /// Its name.
     pub name: String,
+    /// The take of a recipe that it belongs to; empty for single clips.
+    pub take: String,
     /// Length in seconds.
     pub seconds: f64,
     /// Nominal frames per second, where known.

@@ -47,6 +47,27 @@ impl Spotting {
     }
 }
 
+/// Recall of a part of the events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Seen {
+    /// Events.
+    pub truth: usize,
+    /// Found ones.
+    pub right: usize,
+    /// Share; absent without events.
+    pub recall: Option<f64>,
+    /// 95 % interval of the share (Wilson).
+    pub interval: Option<[f64; 2]>,
+}
+
+impl Seen {
+    fn add(&mut self, found: bool) {
+        self.truth += 1;
+        self.right += usize::from(found);
+        (self.recall, self.interval) = (share(self.right, self.truth), wilson(self.right, self.truth));
+    }
+}
+
 /// Errors in milliseconds, detection minus truth.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Errors {
@@ -140,6 +161,8 @@ pub struct Report {
     pub long: Spotting,
     /// Both together.
     pub overall: Spotting,
+    /// Recall of the micro-expressions that move a landmark by at least 1 px, where the movement is known.
+    pub from_1px: Option<Seen>,
     /// Errors in time.
     pub timing: Timing,
     /// Recognition on what was found.
@@ -163,7 +186,7 @@ pub(super) struct Judged<'a> {
 }
 
 /// Pairs the events of one kind with the detections of that kind.
-fn pairs<'a>(clip: &'a Clip, kind: Expression, iou: f64) -> (Vec<(&'a Truth, Option<&'a Found>)>, Vec<&'a Found>) {
+fn pairs(clip: &Clip, kind: Expression, iou: f64) -> (Vec<(&Truth, Option<&Found>)>, Vec<&Found>) {
     let truth: Vec<&Truth> = clip.truth.iter().filter(|t| t.kind.expression() == Some(kind)).collect();
     let found: Vec<&Found> = clip.found.iter().filter(|f| f.expression == kind).collect();
     let spans = |t: &[&Truth]| t.iter().map(|t| t.span).collect::<Vec<Span>>();
@@ -202,6 +225,7 @@ impl Report {
         let [mut onset, mut apex, mut offset, mut latency] = [const { Vec::new() }; 4];
         let mut classes: Vec<(&str, &str)> = Vec::new();
         let mut rejected = BTreeMap::new();
+        let mut from_1px: Option<Seen> = None;
         let mut rows = Vec::with_capacity(clips.len());
         for clip in clips {
             let judged = judge(clip, iou);
@@ -213,6 +237,9 @@ impl Report {
             alarms.add(clip, &judged.alarms);
             if !clip.has_micro() {
                 without.add(clip, &judged.alarms);
+            }
+            for (_, f) in judged.micros.iter().filter(|(t, _)| t.peak_px.is_some_and(|px| px >= 1.0)) {
+                from_1px.get_or_insert_default().add(f.is_some());
             }
             for (t, f) in judged.micros.iter().filter_map(|(t, f)| f.map(|f| (t, f))) {
                 onset.push(f.span.onset().ms_since(t.span.onset()));
@@ -247,6 +274,7 @@ impl Report {
             micro,
             long,
             overall: micro.plus(&long),
+            from_1px,
             timing: Timing {
                 onset: Errors::new(&onset),
                 apex: Errors::new(&apex),

@@ -86,6 +86,15 @@ impl Report {
                 ],
             ),
         ];
+        if let Some(s) = self.from_1px {
+            let recall = share(s.recall);
+            let interval = s.interval.map_or("-".into(), |[a, b]| format!("{a:.2}-{b:.2}"));
+            let rows = vec![
+                cells(["", "events", "found", "recall", "95 %"]),
+                vec!["1 px and more".into(), s.truth.to_string(), s.right.to_string(), recall, interval],
+            ];
+            tables.insert(1, ("Micro-expressions by the largest movement of a landmark".into(), rows));
+        }
         let r = &self.recognition;
         let mut rows = vec![cells(["class", "truth", "taken for it", "right"])];
         for c in &r.classes {

@@ -5,14 +5,10 @@
 //! measures the tracker and are passed over here.
 
 use super::{Clip, Span, Truth, TruthKind};
-use crate::synth::{Label, TruthEvent};
+use crate::synth::truth_file::{FORMAT, VERSION};
+use crate::synth::{Disturbance, DisturbanceKind, Label, TruthEvent};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
-/// What the format calls itself.
-pub const FORMAT: &str = "truth";
-/// The version that is written and read.
-pub const VERSION: u32 = 1;
 
 /// The parts of a truth file that an evaluation needs.
 #[derive(Debug, Deserialize)]
@@ -28,6 +24,8 @@ struct File {
     #[serde(default)]
     iod: Option<f32>,
     events: Vec<TruthEvent>,
+    #[serde(default)]
+    disturbances: Vec<Disturbance>,
     #[serde(default)]
     #[serde(rename = "frames")]
     _frames: Option<IgnoredAny>,
@@ -70,6 +68,17 @@ impl Truth {
     }
 }
 
+impl Truth {
+    /// A disturbance as a distractor. `None` when its times are out of order.
+    pub fn of_disturbance(d: &Disturbance) -> Option<Self> {
+        let kind = match d.kind {
+            DisturbanceKind::Occlusion => TruthKind::Occlusion,
+            DisturbanceKind::Light => TruthKind::Light,
+        };
+        Some(Self { kind, span: Span::new(d.onset, d.offset)?, apex: None, class: None, peak_px: None })
+    }
+}
+
 /// Reads a truth file as a clip without detections.
 ///
 /// # Errors
@@ -83,7 +92,9 @@ pub fn parse(text: &str) -> Result<Clip, TruthError> {
         return Err(TruthError::Seconds(file.seconds));
     }
     let event = |(k, e): (usize, &TruthEvent)| Truth::of(e, file.iod).ok_or(TruthError::Order(k));
-    let truth = file.events.iter().enumerate().map(event).collect::<Result<_, _>>()?;
+    let mut truth = file.events.iter().enumerate().map(event).collect::<Result<Vec<Truth>, _>>()?;
+    truth.extend(file.disturbances.iter().filter_map(Truth::of_disturbance));
+    truth.sort_by_key(|t| (t.span.onset(), t.span.offset()));
     Ok(Clip { name: file.name, seconds: file.seconds, fps: file.fps, truth, ..Clip::default() })
 }
 
@@ -96,15 +107,17 @@ mod tests {
         "events":[{"kind":"micro","class":"positive","units":[{"au":12,"right":0.2,"left":0.2}],"onset":1000000,
         "apex":1200000,"release":1200000,"offset":1400000,"peak":0.025},
         {"kind":"blink","units":[],"onset":3000000,"apex":3100000,"release":3150000,"offset":3400000,"peak":0}],
+        "disturbances":[{"kind":"occlusion","onset":2000000,"offset":2500000}],
         "frames":[{"us":0,"landmarks":[[1,2]]}],"later":true}"#;
 
     #[test]
     fn events_are_read_and_frames_passed_over() {
         let clip = parse(FILE).unwrap();
-        assert_eq!((clip.name.as_str(), clip.seconds, clip.fps, clip.truth.len()), ("a", 10.0, Some(100.0), 2));
+        assert_eq!((clip.name.as_str(), clip.seconds, clip.fps, clip.truth.len()), ("a", 10.0, Some(100.0), 3));
         let t = &clip.truth[0];
         assert_eq!((t.kind, t.class.as_deref(), t.peak_px), (TruthKind::Micro, Some("positive"), Some(2.0)));
-        assert_eq!((clip.truth[1].kind, clip.last_seconds()), (TruthKind::Blink, 3.4));
+        assert_eq!((clip.truth[1].kind, clip.truth[2].kind), (TruthKind::Occlusion, TruthKind::Blink));
+        assert_eq!(clip.last_seconds(), 3.4);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings of the synthetic source, from a configuration file or from the options of a `synthetic:` string.
 
+use super::camera::CameraConfig;
 use super::portrait::Portrait;
 use super::random::hash;
 use super::script::{Script, ScriptConfig};
@@ -61,6 +62,8 @@ pub struct SyntheticConfig {
     pub drop: f32,
     /// Head motion: 0 none, 1 a quiet real head, up to 3. Default 1.
     pub motion: f32,
+    /// What the camera and the light do to rendered pixels.
+    pub camera: CameraConfig,
     /// What the face does.
     pub script: ScriptConfig,
 }
@@ -81,13 +84,14 @@ impl Default for SyntheticConfig {
             camera_noise: 1.5,
             drop: 0.0,
             motion: 1.0,
+            camera: CameraConfig::default(),
             script: ScriptConfig::default(),
         }
     }
 }
 
 /// Options of a `synthetic:` string.
-pub const OPTIONS: [&str; 20] = [
+pub const OPTIONS: [&str; 29] = [
     "seed",
     "fps",
     "duration",
@@ -108,6 +112,15 @@ pub const OPTIONS: [&str; 20] = [
     "blinks",
     "macros",
     "talking",
+    "shutter",
+    "flicker",
+    "flicker_hz",
+    "rolling",
+    "light_steps",
+    "light_step",
+    "light_drift",
+    "occlusions",
+    "jpeg",
 ];
 
 fn spec(text: String) -> CaptureError {
@@ -179,6 +192,15 @@ impl SyntheticConfig {
                 "blinks" => c.script.blinks = switch(k, v)?,
                 "macros" => c.script.macros = number(k, v, "0.12")?,
                 "talking" => c.script.talking = number(k, v, "0.05")?,
+                "shutter" => c.camera.shutter_ms = number(k, v, "8")?,
+                "flicker" => c.camera.flicker = number(k, v, "0.1")?,
+                "flicker_hz" => c.camera.flicker_hz = number(k, v, "100")?,
+                "rolling" => c.camera.rolling_ms = number(k, v, "15")?,
+                "light_steps" => c.camera.light_steps = number(k, v, "2")?,
+                "light_step" => c.camera.light_step = number(k, v, "0.05")?,
+                "light_drift" => c.camera.light_drift = number(k, v, "0.1")?,
+                "occlusions" => c.camera.occlusions = number(k, v, "1")?,
+                "jpeg" => c.camera.jpeg = number(k, v, "85")?,
                 _ => return Err(unknown(k)),
             }
         }
@@ -186,7 +208,7 @@ impl SyntheticConfig {
         Ok(c)
     }
 
-    fn check(&self) -> Result<(), CaptureError> {
+    pub(super) fn check(&self) -> Result<(), CaptureError> {
         let range = |name: &str, value: f64, low: f64, high: f64| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -206,6 +228,9 @@ impl SyntheticConfig {
         range("camera_noise", self.camera_noise.into(), 0.0, 50.0)?;
         range("drop", self.drop.into(), 0.0, 0.9)?;
         range("motion", self.motion.into(), 0.0, 3.0)?;
+        for (name, value, low, high) in self.camera.bounds() {
+            range(name, value, low, high)?;
+        }
         range("strength", self.script.strength.into(), 0.0, 5.0)?;
         range("min_peak", self.script.min_peak.into(), 0.0, 0.1)?;
         range("gap_min", self.script.gap_min_ms.into(), 200.0, 60_000.0)?;

@@ -84,6 +84,17 @@ impl Field {
         p + lookup(&self.0, p)
     }
 
+    /// How far `p` goes; nothing outside [`Field::reach`].
+    pub(crate) fn at(&self, p: Iod) -> Iod {
+        lookup(&self.0, p)
+    }
+
+    /// Corners of the box in which points move.
+    pub(crate) const fn reach() -> [Iod; 4] {
+        let (right, bottom) = (LEFT + (COLUMNS - 1) as f32 * SPACING, TOP + (ROWS - 1) as f32 * SPACING);
+        [Iod::new(LEFT, TOP), Iod::new(right, TOP), Iod::new(LEFT, bottom), Iod::new(right, bottom)]
+    }
+
     /// The point that goes to `q`.
     pub(crate) fn back(&self, q: Iod) -> Iod {
         (0..4).fold(q, |p, _| q - lookup(&self.0, p))

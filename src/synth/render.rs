@@ -1,6 +1,6 @@
-//! Frames of moving faces: inverse warp of the portraits before a still background, then camera noise.
+//! Scenes of moving faces, in light: inverse warp of the portraits before a still background.
 
-mod camera;
+mod room;
 
 use super::au::Activation;
 use super::field::{Fields, Heights};
@@ -8,10 +8,9 @@ use super::lids::Eye;
 use super::motion::{Pose, Projection};
 use super::portrait::Portrait;
 use super::texture::{Plane, Texture, Weights};
-use crate::frame::Luma;
 use crate::geometry::{Iod, Px};
 use crate::landmarks::PerLandmark;
-use camera::{CameraNoise, background};
+use room::background;
 
 /// Spacing of the nodes at which the warp is inverted, in output pixels.
 const STEP: usize = 4;
@@ -141,29 +140,22 @@ impl Puppet {
     }
 }
 
-/// Renders faces into luma frames.
+/// Renders faces into scenes of light.
 #[derive(Debug, Clone)]
 pub(crate) struct Renderer {
     canvas: Plane,
     puppets: Vec<Puppet>,
     weights: Weights,
-    noise: CameraNoise,
+    /// Mean of several scenes: motion blur.
+    sum: Plane,
 }
 
 /// Where a portrait stands: middle of the eyes, and pixels between them.
 pub(crate) type Placement = (Portrait, Px, f32);
 
 impl Renderer {
-    /// Places portraits in a picture. `motion` scales the room that is kept for head motion; `noise` is the standard
-    /// deviation of the camera noise at middle grey, in grey levels.
-    pub(crate) fn new(
-        width: usize,
-        height: usize,
-        placements: Vec<Placement>,
-        motion: f32,
-        noise: f32,
-        seed: u64,
-    ) -> Self {
+    /// Places portraits in a picture. `motion` scales the room that is kept for head motion.
+    pub(crate) fn new(width: usize, height: usize, placements: Vec<Placement>, motion: f32, seed: u64) -> Self {
         let weights = Weights::new();
         let background = background(width, height, seed);
         let mut puppets: Vec<Puppet> = placements
@@ -209,17 +201,11 @@ impl Renderer {
             }
         }
         let canvas = still(&background, puppets.iter(), &weights);
-        Self { canvas, puppets, weights, noise: CameraNoise::new(noise, seed, width) }
+        Self { canvas, puppets, weights, sum: Plane::default() }
     }
 
-    /// Renders frame number `frame` into `out` and the true landmarks of every face into `truth`.
-    pub(crate) fn render(
-        &mut self,
-        frame: u64,
-        faces: &[(Pose, Activation)],
-        out: &mut Luma,
-        truth: &mut Vec<PerLandmark<Px>>,
-    ) {
+    /// Draws the scene, and the true landmarks of every face into `truth`.
+    pub(crate) fn draw(&mut self, faces: &[(Pose, Activation)], truth: &mut Vec<PerLandmark<Px>>) {
         truth.clear();
         for (puppet, (pose, activation)) in self.puppets.iter_mut().zip(faces) {
             let now = Projection::new(pose, puppet.centre, puppet.iod);
@@ -228,8 +214,27 @@ impl Renderer {
             puppet.draw(&self.weights, activation.lids, &mut self.canvas);
             truth.push(puppet.landmarks(&now, activation.lids));
         }
-        out.resize(self.canvas.width as u32, self.canvas.height as u32);
-        self.noise.expose(frame, &self.canvas, out);
+    }
+
+    /// Adds the drawn scene to the exposure as number `k` (from 0) of `n`.
+    pub(crate) fn add_to_exposure(&mut self, k: usize, n: usize) {
+        if k == 0 {
+            (self.sum.width, self.sum.height) = (self.canvas.width, self.canvas.height);
+            self.sum.data.clear();
+            self.sum.data.resize(self.canvas.data.len(), 0.0);
+        }
+        let share = 1.0 / n.max(1) as f32;
+        self.sum.data.iter_mut().zip(&self.canvas.data).for_each(|(s, v)| *s += share * v);
+    }
+
+    /// The scene drawn last.
+    pub(crate) const fn scene(&self) -> &Plane {
+        &self.canvas
+    }
+
+    /// The mean of the scenes of the exposure.
+    pub(crate) const fn exposure(&self) -> &Plane {
+        &self.sum
     }
 }
 

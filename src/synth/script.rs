@@ -167,6 +167,11 @@ impl Script {
         self.events.retain(|e| e.offset >= t);
     }
 
+    /// Keeps the events that pass a test, out of those made so far.
+    pub(crate) fn keep(&mut self, test: impl FnMut(&TruthEvent) -> bool) {
+        self.events.retain(test);
+    }
+
     /// All events made so far, in the order of time.
     pub fn truth(&self) -> &[TruthEvent] {
         &self.events

@@ -1,6 +1,7 @@
 //! The synthetic source: faces that play their scripts, as landmarks or as pictures.
 
 use super::au::{Activation, Displacements};
+use super::camera::{Camera, Disturbance};
 use super::config::{Pace, Render, SyntheticConfig};
 use super::lids::Eye;
 use super::motion::{Motion, Pose, Projection};
@@ -30,6 +31,13 @@ struct Actor {
     iod: f32,
 }
 
+/// What makes pictures of the faces.
+#[derive(Debug)]
+struct Studio {
+    renderer: Renderer,
+    camera: Camera,
+}
+
 /// Delivers labelled synthetic faces; see [`SyntheticConfig`].
 #[derive(Debug)]
 pub struct SyntheticSource {
@@ -38,7 +46,7 @@ pub struct SyntheticSource {
     /// Pose and activation of every actor in the frame being made.
     state: Vec<(Pose, Activation)>,
     table: Displacements,
-    renderer: Option<Box<Renderer>>,
+    studio: Option<Box<Studio>>,
     truth: Vec<PerLandmark<Px>>,
     next: u64,
     lost: u32,
@@ -71,9 +79,12 @@ impl SyntheticSource {
                 iod,
             });
         }
-        let renderer = (config.render == Render::Pixels).then(|| {
+        let studio = (config.render == Render::Pixels).then(|| {
             let (w, h) = (config.width as usize, config.height as usize);
-            Box::new(Renderer::new(w, h, placements, config.motion, config.camera_noise, config.seed))
+            Box::new(Studio {
+                renderer: Renderer::new(w, h, placements, config.motion, config.seed),
+                camera: Camera::new(config.camera, config.camera_noise, config.seed, w),
+            })
         });
         let state = actors.iter().map(|_| (Pose::default(), Activation::default())).collect();
         Self {
@@ -81,7 +92,7 @@ impl SyntheticSource {
             actors,
             state,
             table: Displacements::new(),
-            renderer,
+            studio,
             truth: Vec::new(),
             next: 0,
             lost: 0,
@@ -92,6 +103,16 @@ impl SyntheticSource {
     /// The script of face number `face`, with the events up to the last frame and those of the last two minutes.
     pub fn script(&self, face: usize) -> Option<&Script> {
         self.actors.get(face).map(|a| &a.script)
+    }
+
+    /// How strongly each action unit of face number `face` acts in the frame delivered last.
+    pub fn activation(&self, face: usize) -> Option<&Activation> {
+        self.state.get(face).map(|s| &s.1)
+    }
+
+    /// Occlusions and steps of the light that begin before `end`; none where landmarks are delivered.
+    pub fn disturbances(&self, end: Timestamp) -> Vec<Disturbance> {
+        self.studio.as_ref().map_or_else(Vec::new, |s| s.camera.disturbances(end))
     }
 
     /// The exact landmarks of every face in the frame delivered last, without measurement noise.
@@ -141,6 +162,29 @@ impl SyntheticSource {
                 actor.script.forget_before(time.plus_ms(-MEMORY_MS));
             }
         }
+    }
+
+    /// Draws the scene, several times where the exposure has a length, and takes its picture.
+    fn take_picture(&mut self, studio: &mut Studio, number: u64, time: Timestamp, luma: &mut Luma) {
+        let times: Vec<Timestamp> = studio.camera.exposure(time).collect();
+        let mut middle = Vec::new();
+        for (k, &t) in times.iter().enumerate() {
+            self.prepare(t);
+            studio.renderer.draw(&self.state, &mut self.truth);
+            if k == times.len() / 2 {
+                std::mem::swap(&mut middle, &mut self.truth);
+            }
+            if times.len() > 1 {
+                studio.renderer.add_to_exposure(k, times.len());
+            }
+        }
+        if times.len() > 1 {
+            self.prepare(time);
+        }
+        self.truth = middle;
+        let scene = if times.len() > 1 { studio.renderer.exposure() } else { studio.renderer.scene() };
+        let place = self.actors.first().map(|a| (a.centre, a.iod));
+        studio.camera.expose(number, time, scene, place, luma);
     }
 
     fn fill_faces(&mut self, frame: u64, faces: &mut Vec<Face>) {
@@ -205,13 +249,14 @@ impl Source for SyntheticSource {
         frame.lost_before = std::mem::take(&mut self.lost);
         self.next += 1;
         self.prepare(frame.time);
-        if let Some(renderer) = &mut self.renderer {
+        if let Some(mut studio) = self.studio.take() {
             if !matches!(frame.content, Content::Picture(_)) {
                 frame.content = Content::Picture(Luma::default());
             }
             if let Content::Picture(luma) = &mut frame.content {
-                renderer.render(number, &self.state, luma, &mut self.truth);
+                self.take_picture(&mut studio, number, frame.time, luma);
             }
+            self.studio = Some(studio);
         } else {
             let mut faces = match std::mem::replace(&mut frame.content, Content::Faces(Vec::new())) {
                 Content::Faces(faces) => faces,

@@ -2,6 +2,7 @@
 //! to what the output can hold. All frames go through the same resampling, the neutral ones too: otherwise
 //! "blurred" would mean "moved".
 
+use super::light::light_of;
 use crate::frame::Luma;
 use crate::geometry::Iod;
 
@@ -27,7 +28,7 @@ impl Weights {
     }
 }
 
-/// A plane of numbers, row by row.
+/// A plane of numbers, row by row: light, or coverage.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Plane {
     pub(crate) width: usize,
@@ -40,9 +41,18 @@ impl Plane {
         Self { width, height, data: vec![value; width * height] }
     }
 
+    /// The light of a picture.
     pub(crate) fn from_luma(luma: &Luma) -> Self {
-        let data = luma.pixels().iter().map(|&v| f32::from(v)).collect();
-        Self { width: luma.width() as usize, height: luma.height() as usize, data }
+        let mut plane = Self::default();
+        plane.fill(luma);
+        plane
+    }
+
+    /// Takes over the light of a picture, keeping the memory.
+    pub(crate) fn fill(&mut self, luma: &Luma) {
+        (self.width, self.height) = (luma.width() as usize, luma.height() as usize);
+        self.data.clear();
+        self.data.extend(luma.pixels().iter().map(|&v| light_of(v)));
     }
 
     /// The value at (x, y); beyond the edge that of the edge.
