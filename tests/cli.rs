@@ -52,7 +52,22 @@ fn the_exit_codes_are_those_of_the_table() {
 
 #[test]
 fn every_command_teaches() {
-    for command in ["run", "demo", "devices", "check", "extract", "evaluate", "host", "bench", "models", "config"] {
+    for command in [
+        "run",
+        "record",
+        "demo",
+        "doctor",
+        "devices",
+        "check",
+        "extract",
+        "evaluate",
+        "host",
+        "bench",
+        "models",
+        "man",
+        "completions",
+        "config",
+    ] {
         let out = run(&[command, "--help"]);
         assert_eq!(out.status.code(), Some(0), "{command}");
         assert!(text(&out.stdout).contains("Usage:"), "{command}");

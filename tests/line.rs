@@ -15,7 +15,8 @@ mod support;
 use faces::{landmarks, networks, photo};
 use fixtures::{Clip, Still};
 use mercam::config::Config;
-use mercam::synth::{Pace, Portrait, ScriptConfig, SyntheticConfig};
+use mercam::event::{Detection, Rejection};
+use mercam::synth::{Label, Pace, Portrait, Render, Script, ScriptConfig, SyntheticConfig, TruthEvent};
 use mercam::time::Timestamp;
 use support::{Outcome, Score, film, play, play_file, score};
 
@@ -190,4 +191,78 @@ fn strong_micro_expressions_in_the_astronaut_are_found_with_their_class() {
 fn strong_micro_expressions_in_the_president_are_found_with_their_class() {
     let Some(s) = play_warped(Still::Obama, 1..=2) else { return };
     most_are_found_and_named(&s);
+}
+
+/// The drawn face at 60 frames/s: strong micro-expressions or none, closely among blinks.
+fn play_blinks(seed: u64, micros: bool) -> Option<(Outcome, Script)> {
+    let config = Config::default();
+    let script = ScriptConfig {
+        strength: 1.8,
+        min_peak: STRONG,
+        lead_ms: 1500.0,
+        gap_min_ms: 350.0,
+        gap_max_ms: 700.0,
+        macros: 0.0,
+        talking: 0.0,
+        micros,
+        ..ScriptConfig::default()
+    };
+    let (width, height, iod, pace) = (360, 400, 80.0, Pace::Fast);
+    let duration = Some(SECONDS);
+    let synthetic = SyntheticConfig {
+        seed,
+        fps: 60.0,
+        duration,
+        pace,
+        width,
+        height,
+        iod,
+        script,
+        render: Render::Pixels,
+        ..SyntheticConfig::default()
+    };
+    let outcome = networks(&config.face).then(|| play(&mut synthetic.build().unwrap(), &config))?;
+    let mut script = synthetic.script(0);
+    script.extend_to(Timestamp::from_secs(SECONDS));
+    eprintln!("drawn face {seed}: rejected {:?}", outcome.rejected.iter().filter(|r| r.1 > 0).collect::<Vec<_>>());
+    Some((outcome, script))
+}
+
+fn blinks(script: &Script) -> impl Iterator<Item = &TruthEvent> {
+    let end = Timestamp::from_secs(SECONDS);
+    script.truth().iter().filter(move |e| e.label == Label::Blink && e.offset <= end)
+}
+
+#[test]
+fn a_blink_through_pixels_is_named_and_nothing_else() {
+    for seed in 3..=4 {
+        let Some((o, script)) = play_blinks(seed, false) else { return };
+        let truth = blinks(&script).count() as u64;
+        let named = o.rejected.iter().find(|r| r.0 == Rejection::Blink).map_or(0, |r| r.1);
+        assert!(truth >= 2 && named == truth, "{named} of {truth} blinks named");
+        assert!(o.confirmed().is_empty(), "{:?}", o.confirmed());
+    }
+}
+
+#[test]
+fn micro_expressions_among_blinks_are_kept() {
+    let mut total = Score::default();
+    let mut near = (0, 0);
+    for seed in 3..=4 {
+        let Some((o, script)) = play_blinks(seed, true) else { return };
+        let end = Timestamp::from_secs(SECONDS);
+        total.add(&score(&o, &script, end, STRONG));
+        let beside = |e: &TruthEvent| {
+            blinks(&script)
+                .any(|b| e.onset.ms_since(b.offset).abs() < 700.0 || b.onset.ms_since(e.offset).abs() < 700.0)
+        };
+        for e in script.truth().iter().filter(|e| e.class().is_some() && e.offset <= end && beside(e)) {
+            near.0 += 1;
+            let found = |d: &&Detection| e.overlap_ms(d.onset.us, d.offset.map_or(d.onset.us, |o| o.us)) > 0.0;
+            near.1 += i32::from(o.confirmed().iter().any(found));
+        }
+    }
+    eprintln!("among blinks: {total:?}; beside a blink {} of {} found", near.1, near.0);
+    assert!(near.0 >= 6 && near.1 * 10 >= 7 * near.0, "{near:?}");
+    assert!(total.strong_found * 10 >= 7 * total.strong && total.false_alarms <= 1, "{total:?}");
 }

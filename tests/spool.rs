@@ -242,7 +242,7 @@ fn child_that_appends_until_it_is_killed() {
         let next = spool.append(&[]).unwrap().0 + 1;
         let id = spool.append(&payload(next)).unwrap();
         writeln!(out, "+{}", id.0).unwrap();
-        if id.0 % 5 == 0 {
+        if id.0.is_multiple_of(5) {
             let oldest = spool.get(1).unwrap().unwrap().id;
             spool.ack(oldest);
             writeln!(out, "-{}", oldest.0).unwrap();

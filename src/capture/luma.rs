@@ -7,7 +7,7 @@ use super::rate::Size;
 use crate::frame::Luma;
 use serde::{Deserialize, Serialize};
 
-/// An uncompressed pixel format with 8 bits per sample.
+/// An uncompressed pixel format. Of formats with more than 8 bits per sample the highest 8 are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PixelFormat {
@@ -25,11 +25,31 @@ pub enum PixelFormat {
     Uyvy,
     /// Three bytes per pixel: R, G, B.
     Rgb24,
+    /// Three bytes per pixel: B, G, R.
+    Bgr24,
+    /// Two bytes per pixel, little-endian: 10 bits of grey (infra-red and machine-vision cameras).
+    Y10,
+    /// Two bytes per pixel, little-endian: 12 bits of grey.
+    Y12,
+    /// Two bytes per pixel, little-endian: 16 bits of grey.
+    Y16,
 }
 
 impl PixelFormat {
     /// Every format, in the order in which messages list them.
-    pub const ALL: [Self; 7] = [Self::Grey, Self::Yuv420, Self::Nv12, Self::Nv21, Self::Yuyv, Self::Uyvy, Self::Rgb24];
+    pub const ALL: [Self; 11] = [
+        Self::Grey,
+        Self::Yuv420,
+        Self::Nv12,
+        Self::Nv21,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Rgb24,
+        Self::Bgr24,
+        Self::Y10,
+        Self::Y12,
+        Self::Y16,
+    ];
 
     /// The name in options and messages.
     pub const fn name(self) -> &'static str {
@@ -41,6 +61,10 @@ impl PixelFormat {
             Self::Yuyv => "yuyv",
             Self::Uyvy => "uyvy",
             Self::Rgb24 => "rgb24",
+            Self::Bgr24 => "bgr24",
+            Self::Y10 => "y10",
+            Self::Y12 => "y12",
+            Self::Y16 => "y16",
         }
     }
 
@@ -56,7 +80,8 @@ impl PixelFormat {
             Self::Grey | Self::Yuv420 | Self::Nv12 | Self::Nv21 => w,
             // A pair of pixels shares its chroma, so an odd width is rounded up to a whole pair.
             Self::Yuyv | Self::Uyvy => w.div_ceil(2) * 4,
-            Self::Rgb24 => w * 3,
+            Self::Rgb24 | Self::Bgr24 => w * 3,
+            Self::Y10 | Self::Y12 | Self::Y16 => w * 2,
         }
     }
 
@@ -65,9 +90,9 @@ impl PixelFormat {
     pub const fn picture_bytes(self, size: Size, stride: usize) -> usize {
         let h = size.height as usize;
         match self {
-            Self::Grey | Self::Yuyv | Self::Uyvy | Self::Rgb24 => stride * h,
             Self::Yuv420 => stride * h + 2 * stride.div_ceil(2) * h.div_ceil(2),
             Self::Nv12 | Self::Nv21 => stride * h + stride.next_multiple_of(2) * h.div_ceil(2),
+            _ => stride * h,
         }
     }
 
@@ -102,9 +127,28 @@ impl PixelFormat {
                         }
                     }
                 }
+                Self::Bgr24 => {
+                    for (to, bgr) in to.iter_mut().zip(from.chunks_exact(3)) {
+                        if let &[b, g, r] = bgr {
+                            *to = bt601(r, g, b);
+                        }
+                    }
+                }
+                Self::Y10 => highest(from, to, 2),
+                Self::Y12 => highest(from, to, 4),
+                Self::Y16 => highest(from, to, 8),
             }
         }
         Ok(())
+    }
+}
+
+/// The highest 8 bits of little-endian samples that have `extra` bits more; a sample beyond its range is white.
+fn highest(from: &[u8], to: &mut [u8], extra: u32) {
+    for (to, sample) in to.iter_mut().zip(from.chunks_exact(2)) {
+        if let &[low, high] = sample {
+            *to = u8::try_from(u16::from_le_bytes([low, high]) >> extra).unwrap_or(u8::MAX);
+        }
     }
 }
 
@@ -148,7 +192,14 @@ mod tests {
                 match format {
                     PixelFormat::Yuyv => bytes[row + 2 * x] = v,
                     PixelFormat::Uyvy => bytes[row + 2 * x + 1] = v,
-                    PixelFormat::Rgb24 => bytes[row + 3 * x..row + 3 * x + 3].fill(v),
+                    PixelFormat::Rgb24 | PixelFormat::Bgr24 => bytes[row + 3 * x..row + 3 * x + 3].fill(v),
+                    PixelFormat::Y10 | PixelFormat::Y12 | PixelFormat::Y16 => {
+                        // The bits below the highest eight are set: they must not be seen.
+                        let extra = [(PixelFormat::Y10, 2), (PixelFormat::Y12, 4), (PixelFormat::Y16, 8)];
+                        let extra = extra.iter().find(|(f, _)| *f == format).unwrap().1;
+                        let sample = (u16::from(v) << extra) | ((1 << extra) - 1);
+                        bytes[row + 2 * x..row + 2 * x + 2].copy_from_slice(&sample.to_le_bytes());
+                    }
                     _ => bytes[row + x] = v,
                 }
             }
@@ -183,6 +234,8 @@ mod tests {
             (PixelFormat::Yuyv, 1280, 614_400),
             (PixelFormat::Uyvy, 1280, 614_400),
             (PixelFormat::Rgb24, 1920, 921_600),
+            (PixelFormat::Bgr24, 1920, 921_600),
+            (PixelFormat::Y10, 1280, 614_400),
         ] {
             assert_eq!(format.row_bytes(640), stride, "{format:?}");
             assert_eq!(format.picture_bytes(vga, stride), bytes, "{format:?}");
@@ -205,13 +258,18 @@ mod tests {
     fn rgb_is_weighted_by_bt601() {
         assert_eq!(bt601(255, 255, 255), 255);
         assert_eq!(bt601(0, 0, 0), 0);
+        let mut out = Luma::default();
+        PixelFormat::Bgr24.to_luma(&[255, 0, 0, 0, 0, 255], 6, size(2, 1), &mut out).unwrap();
+        assert_eq!(out.pixels(), [29, 77], "blue comes first");
+        PixelFormat::Y10.to_luma(&[0xff, 0xff], 2, size(1, 1), &mut out).unwrap();
+        assert_eq!(out.pixels(), [255], "beyond ten bits");
         assert_eq!((bt601(255, 0, 0), bt601(0, 255, 0), bt601(0, 0, 255)), (77, 149, 29));
     }
 
     proptest! {
         #[test]
         fn no_buffer_makes_it_panic(
-            f in 0usize..7, w in 1u32..40, h in 1u32..40, stride in 0usize..200, bytes in proptest::collection::vec(any::<u8>(), 0..4000),
+            f in 0usize..11, w in 1u32..40, h in 1u32..40, stride in 0usize..200, bytes in proptest::collection::vec(any::<u8>(), 0..4000),
         ) {
             let mut out = Luma::default();
             let size = size(w, h);

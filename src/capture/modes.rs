@@ -19,13 +19,18 @@ pub enum CameraFormat {
 
 impl CameraFormat {
     /// Every format, the cheapest to read first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Plain(PixelFormat::Grey),
         Self::Plain(PixelFormat::Yuv420),
         Self::Plain(PixelFormat::Nv12),
         Self::Plain(PixelFormat::Nv21),
         Self::Plain(PixelFormat::Yuyv),
         Self::Plain(PixelFormat::Uyvy),
+        Self::Plain(PixelFormat::Y10),
+        Self::Plain(PixelFormat::Y12),
+        Self::Plain(PixelFormat::Y16),
+        Self::Plain(PixelFormat::Rgb24),
+        Self::Plain(PixelFormat::Bgr24),
         Self::Mjpeg,
     ];
 
@@ -39,13 +44,17 @@ impl CameraFormat {
             Self::Plain(PixelFormat::Yuyv) => b"YUYV",
             Self::Plain(PixelFormat::Uyvy) => b"UYVY",
             Self::Plain(PixelFormat::Rgb24) => b"RGB3",
+            Self::Plain(PixelFormat::Bgr24) => b"BGR3",
+            Self::Plain(PixelFormat::Y10) => b"Y10 ",
+            Self::Plain(PixelFormat::Y12) => b"Y12 ",
+            Self::Plain(PixelFormat::Y16) => b"Y16 ",
             Self::Mjpeg => b"MJPG",
         }
     }
 
-    /// The four characters as text.
+    /// The four characters as text, without the space at the end that some have.
     pub fn name(self) -> &'static str {
-        std::str::from_utf8(self.fourcc()).unwrap_or("")
+        std::str::from_utf8(self.fourcc()).unwrap_or("").trim_end()
     }
 
     /// The format of that name, in either case; `None` when mercam does not read it.

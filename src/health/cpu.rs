@@ -184,7 +184,7 @@ impl Facts {
 
 /// The part number in a main identification register (Arm Architecture Reference Manual, MIDR_EL1, bits 15 to 4).
 const fn part_of(register: u64) -> u64 {
-    register >> 4 & 0xfff
+    (register >> 4) & 0xfff
 }
 
 /// One entry of the auxiliary vector: pairs of machine words, key and value.

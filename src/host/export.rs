@@ -71,7 +71,7 @@ enum Cell {
     Text(String),
 }
 
-fn number(n: impl ToString) -> Cell {
+fn number<N: ToString>(n: &N) -> Cell {
     Cell::Number(n.to_string())
 }
 
@@ -79,17 +79,17 @@ fn row(e: &Envelope) -> Vec<Cell> {
     let mut cells = vec![
         Cell::Text(e.device.clone()),
         Cell::Text(e.run.to_string()),
-        number(e.seq),
+        number(&e.seq),
         Cell::Text(e.event.kind().into()),
     ];
     match &e.event {
         Event::Provisional(d) | Event::Confirmed(d) | Event::Withdrawn(d) => cells.extend(detection(d)),
         Event::FaceAppeared { face, at, .. } | Event::FaceLeft { face, at } => {
-            let unix = at.unix_us.map_or(Cell::Nothing, number);
+            let unix = at.unix_us.as_ref().map_or(Cell::Nothing, number);
             cells.extend([
                 Cell::Nothing,
-                number(face.0),
-                number(at.us.as_micros()),
+                number(&face.0),
+                number(&at.us.as_micros()),
                 Cell::Nothing,
                 Cell::Nothing,
                 unix,
@@ -105,20 +105,20 @@ fn detection(d: &Detection) -> [Cell; 16] {
     let probability = d.probabilities.iter().find(|(c, _)| *c == d.class).map_or(Cell::Nothing, |(_, p)| number(p));
     let reason = serde_json::to_value(d.reason).ok().and_then(|v| v.as_str().map(str::to_owned));
     [
-        number(d.id),
-        number(d.face.0),
-        number(d.onset.us.as_micros()),
-        number(d.apex.us.as_micros()),
-        d.offset.map_or(Cell::Nothing, |o| number(o.us.as_micros())),
-        d.onset.unix_us.map_or(Cell::Nothing, number),
+        number(&d.id),
+        number(&d.face.0),
+        number(&d.onset.us.as_micros()),
+        number(&d.apex.us.as_micros()),
+        d.offset.map_or(Cell::Nothing, |o| number(&o.us.as_micros())),
+        d.onset.unix_us.as_ref().map_or(Cell::Nothing, number),
         Cell::Text(d.class.clone()),
         probability,
         Cell::Text(d.component.name().into()),
-        number(d.amplitude),
-        number(d.score),
-        number(d.rate),
-        number(d.quality),
-        number(d.iod),
+        number(&d.amplitude),
+        number(&d.score),
+        number(&d.rate),
+        number(&d.quality),
+        number(&d.iod),
         reason.map_or(Cell::Nothing, Cell::Text),
         Cell::Text(d.model.id.clone()),
     ]
@@ -158,7 +158,7 @@ pub fn export(dir: &Path, format: ExportFormat, filter: &Filter, out: &mut impl 
     match format {
         ExportFormat::Jsonl => {}
         ExportFormat::Csv => writeln!(out, "{}", COLUMNS.join(","))?,
-        ExportFormat::Sql => write!(out, "{TABLE}BEGIN;\n")?,
+        ExportFormat::Sql => writeln!(out, "{TABLE}BEGIN;")?,
     }
     let mut count = 0;
     let mut failed = None;

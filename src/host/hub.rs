@@ -142,7 +142,7 @@ impl Hub {
             stats.status = Some(s.clone());
         }
         if let Some(forward) = &self.forward {
-            forward.forward(Arc::new(envelope));
+            forward.forward(&Arc::new(envelope));
         }
         true
     }

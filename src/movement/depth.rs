@@ -98,7 +98,7 @@ pub(super) fn depth_of(neutral: &PerLandmark<Iod>, confidence: &PerLandmark<f32>
     }
     // The registration wants pixels on one side; the neutral face plays the picture here.
     let seen = neutral.map(|p| Px::new(p.x, p.y));
-    let model = Fit { reference: &frontal, depth: &depth, noise: IDENTITY, pose_spread: POSE_SPREAD };
+    let model = Fit { reference: &frontal, brows: None, depth: &depth, noise: IDENTITY, pose_spread: POSE_SPREAD };
     let Some(found) = register(&seen, confidence, &model, Pose::default()) else { return depth };
     for (z, p) in depth.iter_mut().zip(neutral) {
         // The neutral face is already turned: turn back approximately to find the place before the turn.

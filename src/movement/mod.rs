@@ -51,6 +51,7 @@ pub struct Movement {
     pub confidence: PerLandmark<f32>,
     /// What the head did.
     pub head: Head,
-    /// Mean opening of both eyes relative to their neutral opening: 1 neutral, 0 closed.
+    /// Mean opening of both eyes relative to their neutral opening: 1 neutral, 0 closed. Lids that cannot be found
+    /// on either eye, while the face around them is, are closed: their open picture is gone.
     pub eye_opening: f32,
 }

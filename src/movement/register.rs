@@ -50,6 +50,9 @@ impl Pose {
 pub(super) struct Fit<'a> {
     /// Places of the landmarks.
     pub reference: &'a PerLandmark<Iod>,
+    /// Where the brows were last, while the eye corners could be seen, and how far the corners are trusted now, 0 to 1:
+    /// in a blink the brows stand in for them.
+    pub brows: Option<(&'a PerLandmark<Iod>, f32)>,
     /// Depth of the landmarks towards the camera, in IOD.
     pub depth: &'a PerLandmark<f32>,
     /// Expected error of a rigid landmark, in IOD.
@@ -75,7 +78,14 @@ const ROUNDS: usize = 4;
 const FEWEST: usize = 6;
 /// Tukey's constant: 95 % efficiency for normal errors.
 const TUKEY: f32 = 4.685;
-const N: usize = RIGID.len();
+/// Landmarks of the brows, which stand in for the eye corners while these cannot be found (in a blink): the nose alone
+/// is too narrow to tell roll and size.
+const BROWS: [usize; 10] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
+/// The eye corners among the rigid landmarks.
+pub(super) const CORNERS: [usize; 4] = [36, 39, 42, 45];
+/// Weight of a brow landmark that stands in.
+const STAND_IN: f32 = 0.4;
+const N: usize = RIGID.len() + BROWS.len();
 
 /// Registers `points` to a reference, starting from the pose of the frame before. `None` when fewer than six
 /// rigid landmarks are usable or the numbers are degenerate.
@@ -93,6 +103,20 @@ pub(super) fn register(
         seen[k] = *p;
         wanted[k] = (*fit.reference.get(i)?, *fit.depth.get(i)?);
         trust[k] = if p.is_finite() && c.is_finite() { c.clamp(0.0, 1.0) } else { 0.0 };
+    }
+    if let Some((brows, corners)) = fit.brows {
+        for (k, &i) in RIGID.iter().enumerate() {
+            if CORNERS.contains(&i) {
+                trust[k] *= corners;
+            }
+        }
+        for (k, &i) in (RIGID.len()..N).zip(&BROWS) {
+            let (p, c) = (points.get(i)?, confidence.get(i)?);
+            seen[k] = *p;
+            wanted[k] = (*brows.get(i)?, *fit.depth.get(i)?);
+            let usable = p.is_finite() && c.is_finite();
+            trust[k] = if usable { STAND_IN * (1.0 - corners) * c.clamp(0.0, 1.0) } else { 0.0 };
+        }
     }
     if trust.iter().filter(|&&w| w > 0.05).count() < FEWEST {
         return None;
@@ -249,7 +273,7 @@ mod tests {
         let truth = Pose { yaw: 0.12, pitch: -0.08 };
         let (reference, depth, mut seen) = scene(truth);
         seen[RIGID[2]] = Px::new(seen[RIGID[2]].x + 9.0, seen[RIGID[2]].y - 6.0);
-        let fit = Fit { reference: &reference, depth: &depth, noise: 0.002, pose_spread: 0.3 };
+        let fit = Fit { reference: &reference, brows: None, depth: &depth, noise: 0.002, pose_spread: 0.3 };
         let found = register(&seen, &[1.0; COUNT], &fit, Pose::default()).unwrap();
         assert!(
             (found.pose.yaw - truth.yaw).abs() < 2e-3 && (found.pose.pitch - truth.pitch).abs() < 2e-3,
@@ -260,10 +284,27 @@ mod tests {
         assert!(found.residual > 0.005, "the turn shows in the residual of the similarity alone");
     }
 
+    /// In a blink the eye corners are lost and what is reported for them is wrong: the brows hold roll and size.
+    #[test]
+    fn brows_stand_in_for_eye_corners_that_are_not_trusted() {
+        let (reference, depth, mut seen) = scene(Pose::default());
+        for i in CORNERS {
+            seen[i] = Px::new(seen[i].x + 2.0, seen[i].y + 5.0);
+        }
+        let error = |brows| {
+            let fit = Fit { reference: &reference, brows, depth: &depth, noise: 0.002, pose_spread: 0.14 };
+            let found = register(&seen, &[1.0; COUNT], &fit, Pose::default()).unwrap();
+            let off = |&i: &usize| found.to_face.apply(seen[i]).distance(found.pose.place(reference[i], depth[i]));
+            BROWS.iter().map(off).fold(0.0, f32::max)
+        };
+        let (with, without) = (error(Some((&reference, 0.0))), error(None));
+        assert!(with < 1e-3 && without > 0.005, "largest error {with} with the brows, {without} without");
+    }
+
     #[test]
     fn too_few_rigid_landmarks_or_all_in_one_place_are_refused() {
         let (reference, depth, seen) = scene(Pose::default());
-        let fit = Fit { reference: &reference, depth: &depth, noise: 0.002, pose_spread: 0.1 };
+        let fit = Fit { reference: &reference, brows: None, depth: &depth, noise: 0.002, pose_spread: 0.1 };
         let mut confidence = [1.0; COUNT];
         RIGID.iter().take(6).for_each(|&i| confidence[i] = 0.0);
         assert!(register(&seen, &confidence, &fit, Pose::default()).is_none());

@@ -2,7 +2,7 @@
 
 use super::depth::depth_of;
 use super::neutral::{Neutral, eye_aspect};
-use super::register::{Fit, Pose, Registration, register};
+use super::register::{CORNERS, Fit, Pose, Registration, register};
 use super::response::Response;
 use super::{Head, Movement, MovementConfig};
 use crate::frame::{Face, FaceId};
@@ -15,6 +15,26 @@ use std::collections::VecDeque;
 const TRACE: usize = 128;
 /// An eye flatter than this in the neutral face (height over width) is no reference for its opening.
 const FLAT_EYE: f32 = 0.03;
+
+/// Landmarks of the lids of the right and of the left eye.
+const LIDS: [[usize; 4]; 2] = [[37, 38, 40, 41], [43, 44, 46, 47]];
+/// Landmarks around the eyes that are found while the eyes are closed: brows and bridge of the nose.
+const AROUND: [usize; 14] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30];
+/// Mean confidence of the eye corners from which they are seen, and up to which they are not.
+const CORNERS_SEEN: f32 = 0.6;
+const CORNERS_LOST: f32 = 0.2;
+/// Longest time for which the brows stand in for the eye corners, in ms: longer than any blink, and then brows move.
+const STAND_IN_MS: f32 = 1500.0;
+/// Time over which eye corners that are found again after a blink come back into the registration, in ms: they come
+/// back slightly off their place, and settle.
+const CORNERS_BACK_MS: f32 = 300.0;
+/// Mean confidence of an eye's lids below which they are not found.
+const LID_LOST: f32 = 0.3;
+/// Mean confidence of the landmarks around the eyes above which the face is found.
+const FACE_FOUND: f32 = 0.6;
+
+/// Confidence up to which a landmark is lost.
+const LOST: f32 = 0.02;
 
 /// Where the head was in one frame.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +55,12 @@ pub struct MovementStage {
     depth: PerLandmark<f32>,
     response: Response,
     pose: Pose,
+    /// Where the landmarks were last while the eye corners could be seen, in the neutral face's frame and pose.
+    last_seen: Option<PerLandmark<Iod>>,
+    /// How far the eye corners are trusted: less at once, more only slowly.
+    corners: f32,
+    /// Time since they were last seen, in ms.
+    unseen_ms: f32,
     turned_ms: f32,
     head: VecDeque<HeadPlace>,
     last: Option<Timestamp>,
@@ -52,6 +78,9 @@ impl MovementStage {
             depth: [0.0; COUNT],
             response: Response::new(),
             pose: Pose::default(),
+            last_seen: None,
+            corners: 1.0,
+            unseen_ms: 0.0,
             turned_ms: 0.0,
             head: VecDeque::with_capacity(TRACE),
             last: None,
@@ -125,6 +154,7 @@ impl MovementStage {
         if self.neutral.is_none() && !self.start(face) {
             return false;
         }
+        self.watch_corners(dt_ms);
         let Some(found) = self.register(face) else { return false };
         let Some(neutral) = self.neutral.as_mut() else { return false };
         self.pose = found.pose;
@@ -134,13 +164,21 @@ impl MovementStage {
             let usual = neutral.face[i];
             let place = found.pose.place(usual, self.depth[i]) + self.response.predict(i, found.pose);
             let shift = found.to_face.apply(face.landmarks[i]) - place;
-            let usable = self.out.confidence[i] > 0.0 && shift.is_finite();
-            self.out.shift[i] = if usable { shift } else { Iod::default() };
+            // A lost landmark stays where it was seen last: any other place would be a movement.
+            self.out.shift[i] = match (shift.is_finite(), self.out.confidence[i] > LOST) {
+                (true, true) => shift,
+                (true, false) => self.out.shift[i],
+                (false, _) => Iod::default(),
+            };
             *seen = usual + self.out.shift[i];
+        }
+        if self.corners >= 1.0 {
+            (self.last_seen, self.unseen_ms) = (Some(seen), 0.0);
         }
         self.out.neutral = neutral.face;
         self.out.iod = 1.0 / found.to_face.scale();
         self.out.eye_opening = match (eye_aspect(&seen), eye_aspect(&neutral.face)) {
+            _ if lids_gone(&self.out.confidence) => 0.0,
             (Some(now), Some(usual)) if usual > FLAT_EYE => now / usual,
             _ => 1.0,
         };
@@ -165,6 +203,7 @@ impl MovementStage {
         let Some(neutral) = Neutral::start(&face.landmarks) else { return false };
         self.depth = depth_of(&neutral.face, &self.out.confidence);
         self.neutral = Some(neutral);
+        (self.last_seen, self.corners, self.unseen_ms) = (None, 1.0, 0.0);
         self.response.reset();
         self.pose = Pose::default();
         self.turned_ms = 0.0;
@@ -172,10 +211,24 @@ impl MovementStage {
         true
     }
 
+    /// How far the eye corners are trusted now, and whether the brows may still stand in for them.
+    fn watch_corners(&mut self, dt_ms: f32) {
+        let mean = |landmarks: &[usize]| mean_of(&self.out.confidence, landmarks);
+        // Lids that are not found, or only just again, pull the corners with them.
+        let seen = mean(&CORNERS).min(0.5 * (mean(&LIDS[0]) + mean(&LIDS[1])));
+        let trust = ((seen - CORNERS_LOST) / (CORNERS_SEEN - CORNERS_LOST)).clamp(0.0, 1.0);
+        self.corners = trust.min(self.corners + dt_ms / CORNERS_BACK_MS);
+        self.unseen_ms += dt_ms;
+        if self.unseen_ms > STAND_IN_MS {
+            self.last_seen = None;
+        }
+    }
+
     fn register(&self, face: &Face) -> Option<Registration> {
         let neutral = self.neutral.as_ref()?;
         let fit = Fit {
             reference: &neutral.face,
+            brows: self.last_seen.as_ref().map(|face| (face, self.corners)),
             depth: &self.depth,
             noise: self.config.landmark_noise,
             pose_spread: self.config.pose_prior_deg.to_radians(),
@@ -210,4 +263,16 @@ impl MovementStage {
             residual,
         }
     }
+}
+
+/// Are the lids of both eyes lost, but not the rest of the face? A closed lid shows skin where the landmarks' patches
+/// show an open eye, so that is how a blink looks to a tracker.
+fn lids_gone(confidence: &PerLandmark<f32>) -> bool {
+    let mean = |landmarks: &[usize]| mean_of(confidence, landmarks);
+    LIDS.iter().all(|lids| mean(lids) < LID_LOST) && mean(&AROUND) > FACE_FOUND
+}
+
+fn mean_of(confidence: &PerLandmark<f32>, landmarks: &[usize]) -> f32 {
+    let sum: f32 = landmarks.iter().filter_map(|&i| confidence.get(i)).sum();
+    sum / landmarks.len().max(1) as f32
 }

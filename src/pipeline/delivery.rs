@@ -139,13 +139,13 @@ impl Delivery {
     pub fn send(&mut self, event: Event) {
         let envelope = Arc::new(Envelope::from_origin(&self.origin, self.sequence, event));
         self.sequence += 1;
-        self.forward(envelope);
+        self.forward(&envelope);
     }
 
     /// Sends an event of somebody else as it is to every sink.
-    pub fn forward(&self, envelope: Arc<Envelope>) {
+    pub fn forward(&self, envelope: &Arc<Envelope>) {
         for lane in &self.lanes {
-            if lane.outlet.send(Arc::clone(&envelope)).is_err() {
+            if lane.outlet.send(Arc::clone(envelope)).is_err() {
                 lane.gauges.failed.add(1);
             }
         }

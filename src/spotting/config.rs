@@ -15,9 +15,9 @@ pub struct SpottingConfig {
     /// A part of the face has started to move when it is this far from where it was 250-500 ms ago;
     /// RMS over its landmarks, in IOD. Default 0.005.
     pub trigger: f32,
-    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 7.
+    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 6.
     pub trigger_sigma: f32,
-    /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.008.
+    /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.007.
     pub min_amplitude: f32,
     /// Smallest amplitude over the noise of the part that moves. Default 6.
     pub min_score: f32,
@@ -43,7 +43,8 @@ pub struct SpottingConfig {
     pub min_ms: f32,
     /// Longest micro-expression, in ms. Default 500.
     pub max_ms: f32,
-    /// Tolerance on `max_ms` for where exactly onset and offset lie, in ms. Default 33.
+    /// Tolerance on `max_ms` for where exactly onset and offset lie: for movements near `min_amplitude`
+    /// that is known to some 30 ms at each end; in ms. Default 60.
     pub tolerance_ms: f32,
     /// Time after a movement in which the same part starts no other, in ms. Default 100.
     pub refractory_ms: f32,
@@ -68,8 +69,11 @@ pub struct SpottingConfig {
     pub mouth_moves: f32,
     /// Share of the last 1.5 s in which the mouth moved, above which it talks. Default 0.45.
     pub talk_activity: f32,
-    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 110.
+    /// After the offset of a mouth movement, how long the mouth must keep still, in ms. Default 130.
     pub mouth_still_ms: f32,
+    /// After the offset of an eye movement, how long it is watched whether the eyes close: a tracker may lose closing
+    /// lids and put them back where they were; in ms. Default 60.
+    pub eye_still_ms: f32,
     /// Largest mean speed of the head during a movement, in IOD/s. Default 1.
     pub max_head_speed: f32,
     /// Largest mean roll rate of the head during a movement, in degrees/s. Default 25.
@@ -77,12 +81,13 @@ pub struct SpottingConfig {
     /// The movement must be this many times as large as the change of the rigid residual, which shows turns
     /// of the head: depth is known only roughly, so they can be taken out only in part. Default 0.5.
     pub head_ratio: f32,
-    /// Movement of at least half the landmarks within one frame, in IOD, that is taken for a step of the
-    /// light or of the tracker. Default 0.004.
+    /// Movement of half the landmarks of all components but one within one frame, in IOD, that is taken for a
+    /// step of the light or of the tracker. Default 0.004.
     pub light_step: f32,
-    /// Mean confidence falling within one frame below this share of its usual value is one as well. Default 0.6.
+    /// Confidence of half the components falling within one frame below this share of the usual is one as well.
+    /// Default 0.6.
     pub light_confidence: f32,
-    /// Mean confidence of a component's landmarks during the movement, below which they were hidden.
+    /// Mean confidence of a component's landmarks up to the apex or after it, below which they were hidden.
     /// Default 0.4.
     pub min_confidence: f32,
     /// Inter-ocular distance in pixels at and above which the size of the face does not lower the quality.
@@ -96,8 +101,8 @@ impl Default for SpottingConfig {
     fn default() -> Self {
         Self {
             trigger: 0.005,
-            trigger_sigma: 7.0,
-            min_amplitude: 0.008,
+            trigger_sigma: 6.0,
+            min_amplitude: 0.007,
             min_score: 6.0,
             reference_far_ms: 500.0,
             reference_near_ms: 250.0,
@@ -109,7 +114,7 @@ impl Default for SpottingConfig {
             settle_ms: 80.0,
             min_ms: 40.0,
             max_ms: 500.0,
-            tolerance_ms: 33.0,
+            tolerance_ms: 60.0,
             refractory_ms: 100.0,
             min_rate: 20.0,
             min_frames: 4.0,
@@ -121,7 +126,8 @@ impl Default for SpottingConfig {
             blink_lead_ms: 150.0,
             mouth_moves: 0.005,
             talk_activity: 0.45,
-            mouth_still_ms: 110.0,
+            mouth_still_ms: 130.0,
+            eye_still_ms: 60.0,
             max_head_speed: 1.0,
             max_roll_rate: 25.0,
             head_ratio: 0.5,
@@ -140,7 +146,7 @@ impl SpottingConfig {
     /// # Errors
     /// The first setting that is out of its range, by name.
     pub fn check(&self) -> Result<(), SettingError> {
-        let rows: [(&'static str, f32, (f64, f64)); 35] = [
+        let rows: [(&'static str, f32, (f64, f64)); 36] = [
             ("trigger", self.trigger, (1e-4, 1.0)),
             ("trigger_sigma", self.trigger_sigma, (1.0, 100.0)),
             ("min_amplitude", self.min_amplitude, (1e-4, 1.0)),
@@ -168,6 +174,7 @@ impl SpottingConfig {
             ("mouth_moves", self.mouth_moves, (1e-4, 1.0)),
             ("talk_activity", self.talk_activity, (0.01, 1.0)),
             ("mouth_still_ms", self.mouth_still_ms, (0.0, 500.0)),
+            ("eye_still_ms", self.eye_still_ms, (0.0, 500.0)),
             ("max_head_speed", self.max_head_speed, (0.0, 100.0)),
             ("max_roll_rate", self.max_roll_rate, (0.0, 1000.0)),
             ("head_ratio", self.head_ratio, (0.0, 100.0)),

@@ -47,6 +47,7 @@ impl Rejections {
 pub(super) struct Candidate {
     pub component: Component,
     pub onset: Timestamp,
+    pub apex: Timestamp,
     pub offset: Option<Timestamp>,
     /// RMS movement of the part that moves most, in IOD.
     pub size: f32,
@@ -59,12 +60,33 @@ struct Over {
     frames: f32,
     lost: f32,
     hole_ms: f64,
-    trust: f32,
+    /// Mean confidence up to the apex, and after it: a movement whose return is not seen has only been lost.
+    rise: Mean,
+    fall: Mean,
     speed: f32,
     roll: f32,
     residual: f32,
     opening: f32,
     light: bool,
+}
+
+/// A mean over some frames.
+#[derive(Debug, Default)]
+struct Mean {
+    sum: f32,
+    count: f32,
+}
+
+impl Mean {
+    fn add(&mut self, value: f32) {
+        self.sum += value;
+        self.count += 1.0;
+    }
+
+    /// The mean; 1 over no frames at all.
+    fn or_one(&self) -> f32 {
+        if self.count > 0.0 { self.sum / self.count } else { 1.0 }
+    }
 }
 
 fn over(history: &History, x: &Candidate) -> Over {
@@ -78,7 +100,8 @@ fn over(history: &History, x: &Candidate) -> Over {
         }
         later = Some((s.time, s.lost_before));
         o.frames += if s.time >= x.onset { 1.0 } else { 0.0 };
-        o.trust += s.trust(x.component);
+        let part = if s.time <= x.apex { &mut o.rise } else { &mut o.fall };
+        part.add(s.trust(x.component));
         o.speed += s.head.speed;
         o.roll += s.head.roll_rate.abs();
         if calm < f32::MAX {
@@ -100,7 +123,7 @@ pub(super) fn reason(history: &History, scene: &Scene, c: &SpottingConfig, x: &C
     if o.hole_ms > f64::from(c.max_hole_ms) || o.lost / (o.lost + n) > c.max_lost {
         return Some(Rejection::Gap);
     }
-    if o.trust / n < c.min_confidence {
+    if o.rise.or_one().min(o.fall.or_one()) < c.min_confidence {
         return Some(Rejection::Occlusion);
     }
     if o.speed / n > c.max_head_speed || o.roll / n > c.max_roll_rate || x.size < c.head_ratio * o.residual {

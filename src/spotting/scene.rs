@@ -15,6 +15,8 @@ const TALK_MS: f32 = 1500.0;
 const USUAL_MS: f32 = 1000.0;
 /// Frames further apart than this say nothing about steps, in ms.
 const STEP_MS: f32 = 100.0;
+/// Components that may keep still in a step of the light or of the tracker.
+const STILL_COMPONENTS: usize = 1;
 /// A step is this many times the usual frame-to-frame movement.
 const STEP_FACTOR: f32 = 6.0;
 
@@ -57,16 +59,17 @@ impl Scene {
     }
 
     fn light(&mut self, sample: &Sample, history: &History, dt_ms: f32, c: &SpottingConfig) -> bool {
-        let trust = sample.confidence.iter().sum::<f32>() / sample.confidence.len() as f32;
+        // The lower median of the components: closing eyes or a hand before the mouth are not the light.
+        let mut trusts = sample.confidence;
+        let middle = (trusts.len() - 1) / 2;
+        let trust = *trusts.select_nth_unstable_by(middle, f32::total_cmp).1;
         let gain = (dt_ms / USUAL_MS).min(1.0);
         let usual_trust = *self.usual_trust.get_or_insert(trust);
         self.usual_trust = Some(usual_trust + gain * (trust - usual_trust));
         let Some(before) = history.last().filter(|_| dt_ms <= STEP_MS) else { return false };
-        let mut lengths = [0f32; COUNT];
-        for (l, (p, q)) in lengths.iter_mut().zip(sample.points.iter().zip(&before.points)) {
-            *l = p.distance(*q);
-        }
-        let jump = *lengths.select_nth_unstable_by(COUNT / 2, f32::total_cmp).1;
+        // Everywhere: a strong expression moves most of the face, but never all its components.
+        let mut jumps = Component::ALL.map(|part| jump(sample, before, part));
+        let jump = *jumps.select_nth_unstable_by(STILL_COMPONENTS, f32::total_cmp).1;
         let usual = *self.usual_jump.get_or_insert(jump);
         self.usual_jump = Some(usual + gain * (jump.min(3.0 * usual + 1e-4) - usual));
         jump > c.light_step.max(STEP_FACTOR * usual) || trust < c.light_confidence * usual_trust
@@ -88,5 +91,20 @@ impl Scene {
             .map_or(moved, |q| q + (moved - q) * (dt_ms / if moved < q { 200.0 } else { 10_000.0 }).min(1.0));
         self.mouth_quiet = Some(quiet);
         moved > c.mouth_moves.max(MOUTH_FACTOR * quiet)
+    }
+}
+
+/// How far the middle one of a component's landmarks went from one sample to the next, in IOD.
+fn jump(now: &Sample, before: &Sample, part: Component) -> f32 {
+    let mut lengths = [0f32; COUNT];
+    let pairs = part.landmarks().filter_map(|i| now.points.get(i).zip(before.points.get(i)));
+    let mut n = 0;
+    for (l, (p, q)) in lengths.iter_mut().zip(pairs) {
+        *l = p.distance(*q);
+        n += 1;
+    }
+    match lengths.get_mut(..n) {
+        Some(l) if n > 0 => *l.select_nth_unstable_by(n / 2, f32::total_cmp).1,
+        _ => 0.0,
     }
 }

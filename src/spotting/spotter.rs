@@ -247,7 +247,13 @@ impl Spotter {
         for t in &mut self.trackers {
             let eye = matches!(t.patch.component, Component::RightEye | Component::LeftEye);
             let brow = matches!(t.patch.component, Component::RightBrow | Component::LeftBrow);
-            let part = t.excursion.as_ref().is_some_and(|x| x.live() && x.onset <= end && (eye || x.onset >= lead));
+            // A brow that began earlier but is highest while the eyes are closed cannot be told from the blink.
+            let closed = |t: Timestamp| t >= begin && t <= end;
+            let mine = |x: &Excursion| {
+                let peaks = x.phase != Phase::Rising && closed(x.apex);
+                x.live() && x.onset <= end && (eye || x.onset >= lead || peaks)
+            };
+            let part = t.excursion.as_ref().is_some_and(mine);
             if part && (eye || brow) {
                 t.dismiss(now);
                 dismissed = true;
@@ -294,9 +300,17 @@ impl Spotter {
             .as_ref()
             .is_some_and(|s| s.amplitude >= self.config.min_amplitude && s.score >= self.config.min_score);
         if !strong || side_effect {
-            return self.dismiss_all(now); // too weak to be anything: not counted
+            let (amplitude, score) = spotted.as_ref().map_or((0.0, 0.0), |s| (s.amplitude, s.score));
+            log::debug!(
+                "face {}: {} moved by {amplitude:.4} IOD ({score:.1} times its noise) at {:.3} s: too weak, not counted",
+                self.face.0,
+                x.component.name(),
+                x.onset.as_secs()
+            );
+            return self.dismiss_all(now);
         }
         if let Some(why) = against {
+            log::debug!("face {}: {} moved at {:.3} s: {why:?}", self.face.0, x.component.name(), x.onset.as_secs());
             self.rejections.add(why);
             return self.dismiss_all(now);
         }
@@ -308,8 +322,12 @@ impl Spotter {
     /// Has part `i` been still long enough after its offset?
     fn quiet(&self, i: usize, now: Timestamp) -> bool {
         let Some(offset) = self.excursion(i).and_then(|x| x.offset) else { return true };
-        let mouth = self.trackers.get(i).is_some_and(|t| t.patch.component == Component::Mouth);
-        !mouth || now.ms_since(offset) >= f64::from(self.config.mouth_still_ms)
+        let still_ms = match self.trackers.get(i).map(|t| t.patch.component) {
+            Some(Component::Mouth) => self.config.mouth_still_ms,
+            Some(Component::RightEye | Component::LeftEye) => self.config.eye_still_ms,
+            _ => 0.0,
+        };
+        now.ms_since(offset) >= f64::from(still_ms)
     }
 
     /// The movement of part `i` is over: confirmed, or withdrawn with its reason.
@@ -376,7 +394,14 @@ impl Spotter {
     fn candidate(&self, i: usize, now: Timestamp) -> Option<Candidate> {
         let t = self.trackers.get(i)?;
         let x = t.excursion.as_ref()?;
-        Some(Candidate { component: t.patch.component, onset: x.onset, offset: x.offset, size: x.peak, now })
+        Some(Candidate {
+            component: t.patch.component,
+            onset: x.onset,
+            apex: x.apex,
+            offset: x.offset,
+            size: x.peak,
+            now,
+        })
     }
 
     /// What is known about the movement of part `i`, as a provisional event.

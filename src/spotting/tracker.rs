@@ -14,6 +14,8 @@ const REFERENCE_MS: f64 = 60.0;
 const LOOK_BACK_MS: f64 = 700.0;
 /// A movement that stays where it went this long has a new place of rest, in ms.
 const REST_MS: f64 = 800.0;
+/// Share of the time of a movement that counts for the noise level.
+const UNREST_SHARE: f32 = 0.25;
 /// Half width of the window over which the face at the apex is averaged, in ms.
 const APEX_HALF_MS: f64 = 12.0;
 
@@ -154,7 +156,9 @@ impl Tracker {
         let smooth = history.mean_shape(&self.patch, now.plus_ms(-f64::from(c.smooth_ms)), now).0;
         let moved = self.reference(history, c, now).map(|r| (self.patch.rms(&minus(&smooth, &r)), r));
         if let Some((d, _)) = moved {
-            self.noise.push(d, dt_ms);
+            // A movement is no noise; but a part that never rests must still be known as restless.
+            let share = if self.excursion.is_some() { UNREST_SHARE } else { 1.0 };
+            self.noise.push(d, share * dt_ms);
         }
         match self.excursion.as_ref().map(|x| x.phase) {
             None => {

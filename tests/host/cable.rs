@@ -113,7 +113,7 @@ fn carry(
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            if (random >> 20) % damage == 0 {
+            if (random >> 20).is_multiple_of(damage) {
                 *b ^= (random >> 8) as u8 | 1;
                 changed.fetch_add(1, Relaxed);
             }

@@ -86,6 +86,45 @@ fn hidden_landmarks_are_an_occlusion() {
 }
 
 #[test]
+fn a_return_that_is_not_seen_is_an_occlusion_and_a_hidden_mouth_does_not_hide_the_brows() {
+    let film = |part: std::ops::Range<usize>| {
+        move |film: &mut Vec<Step>| {
+            for s in film.iter_mut().filter(|s| during(s, 3.2, 3.6)) {
+                s.face.confidence[part.clone()].fill(0.1);
+            }
+        }
+    };
+    rejected("lost after the apex", &altered(100.0, film(17..27)), Rejection::Occlusion);
+    let (said, analysis) = altered(100.0, film(48..68));
+    assert_eq!(confirmed(&said).count(), 1, "{:?}", analysis.rejections());
+}
+
+/// A tracker follows closing lids for a moment, loses them and puts them back: that looks like a short eye movement, and
+/// only then is it known that the eyes are closed.
+#[test]
+fn closing_lids_that_are_lost_on_the_way_are_a_blink() {
+    let film = |film: &mut Vec<Step>| {
+        for s in film.iter_mut() {
+            let ms = (s.time.as_secs() as f32 - 4.2) * 1e3;
+            let followed = if ms < 80.0 { ms / 80.0 } else { 1.0 - (ms - 80.0) / 50.0 }.clamp(0.0, 1.0);
+            for (upper, lower) in [(37, 41), (38, 40), (43, 47), (44, 46)] {
+                s.face.landmarks[upper].y += 2.0 * followed;
+                s.face.landmarks[lower].y -= 0.4 * followed;
+            }
+            if (130.0..350.0).contains(&ms) {
+                for lid in [37, 38, 40, 41, 43, 44, 46, 47] {
+                    s.face.confidence[lid] = 0.0;
+                }
+            }
+        }
+    };
+    let (said, analysis) = altered(100.0, film);
+    let found: Vec<f64> = confirmed(&said).map(|s| s.interval.apex().as_secs()).collect();
+    assert!(found.len() == 1 && (found[0] - 3.18).abs() < 0.03, "only the brows at 3.18 s: {found:?}");
+    assert!(analysis.rejections().of(Rejection::Blink) >= 1);
+}
+
+#[test]
 fn a_step_of_everything_at_once_is_the_light() {
     let mut rng = Rng(3);
     let film = |film: &mut Vec<Step>| {

@@ -186,8 +186,9 @@ def test_baselines_learn_what_is_linear_and_know_no_label_of_the_rest():
     rng = np.random.default_rng(0)
     m = small_table(6, 60, databases=("a",))
     x = rng.normal(0, 0.01, m.x.shape).astype(np.float32)
-    x[m.y == 1, :, 2] += 0.03
-    x[m.y == 2, :, 3] += 0.03
+    # A direction for each class: one against the rest is then linear for every class.
+    x[..., 2] += 0.03 * (m.y[:, None] == 1)
+    x[..., 3] += 0.03 * (m.y[:, None] == 2)
     m = replace(m, x=x)
     train, left = m.take(m.subject != "a/0"), m.take(m.subject == "a/0")
     for kind in ("LDA", "linear SVM"):

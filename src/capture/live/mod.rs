@@ -18,6 +18,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const STEADY: Duration = Duration::from_secs(10);
 /// A camera that is silent for so long (or for four frame intervals) is opened again.
 const STALL: Duration = Duration::from_secs(5);
+/// Frames that waited for longer than this before the first one was asked for are old.
+const STALE: Duration = Duration::from_millis(500);
+/// Old frames that are thrown away at most: more than any driver queues.
+const STALE_BUFFERS: u32 = 32;
 /// Frames skipped in one go at most, so that a camera faster than we are still gets a frame through.
 const SKIP_AT_ONCE: u32 = 8;
 
@@ -98,6 +102,8 @@ pub struct LiveSource<O: Opener> {
     opened: Instant,
     /// The last wait before it was opened.
     waited: Duration,
+    /// Whether a frame was asked for yet.
+    asked: bool,
 }
 
 enum State {
@@ -120,6 +126,7 @@ impl<O: Opener> LiveSource<O> {
             book,
             opened: Instant::now(),
             waited: Duration::ZERO,
+            asked: false,
         })
     }
 
@@ -138,6 +145,22 @@ impl<O: Opener> LiveSource<O> {
         log::error!("{}: {why}; opening it again until it is back", self.opener.name());
         let wait = if self.opened.elapsed() >= STEADY { RETRY.0 } else { (self.waited * 2).clamp(RETRY.0, RETRY.1) };
         self.state = State::Lost { retry: Instant::now() + jittered(wait), wait };
+    }
+
+    /// Throws away what queued up between opening and the first question: while networks are built the queue runs over,
+    /// and what is in it is old. None of it is a loss, because nobody wanted it yet.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.asked, true) || self.opened.elapsed() < STALE {
+            return;
+        }
+        let State::Open { camera, heard } = &mut self.state else { return };
+        for _ in 0..STALE_BUFFERS {
+            if !matches!(camera.grabber.ready(Duration::ZERO), Ok(true)) || camera.grabber.take(&mut |_, _| {}).is_err()
+            {
+                break; // an error comes again when a frame is asked for
+            }
+        }
+        *heard = Instant::now();
     }
 
     /// One attempt to open a lost camera, when it is time for one.
@@ -187,6 +210,7 @@ impl<O: Opener> Source for LiveSource<O> {
     }
 
     fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Result<Step, CaptureError> {
+        self.begin();
         let deadline = Instant::now() + timeout;
         let mut skipped = 0;
         loop {

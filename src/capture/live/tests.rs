@@ -137,6 +137,16 @@ fn play_on(source: &mut LiveSource<Script>, script: &Script) -> (Vec<(u64, u32, 
 }
 
 #[test]
+fn what_queued_up_before_anybody_asked_is_thrown_away_and_is_no_loss() {
+    let (mut source, script) = camera(&[Act::Frames(&[(0, 0), (1, 10_000), (2, 20_000)])]);
+    source.opened = source.opened.checked_sub(STALE * 2).unwrap();
+    script.acts.lock().unwrap().extend([Act::Silence, Act::Frames(&[(900, 9_000_000)])]);
+    let (frames, counts) = play_on(&mut source, &script);
+    assert_eq!(frames, [(0, 0, 9_000_000, 132)]);
+    assert_eq!((counts.lost, counts.skipped), (0, 0));
+}
+
+#[test]
 fn the_newest_of_several_waiting_frames_wins() {
     let (frames, counts) = play(&[Act::Frames(&[(0, 0)]), Act::Frames(&[(1, 10_000), (2, 20_000), (3, 30_000)])]);
     assert_eq!(frames, [(0, 0, 0, 0), (3, 2, 30_000, 3)]);

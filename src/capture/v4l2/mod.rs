@@ -79,7 +79,7 @@ fn set_mode(device: &Device, mode: Mode) -> io::Result<Result<(Mode, usize), Str
     // Stride and size are 0 here, so the driver computes them; values read before would be kept.
     let wanted = v4l::Format::new(mode.size.width, mode.size.height, FourCC::new(mode.format.fourcc()));
     let got = device.set_format(&wanted)?;
-    let format = got.fourcc.str().ok().and_then(CameraFormat::from_name);
+    let format = got.fourcc.str().ok().and_then(|name| CameraFormat::from_name(name.trim_end()));
     let (Some(format), Some(size)) = (format, Size::new(got.width, got.height)) else {
         return Ok(Err(format!(
             "asked for {mode}, the driver gives {} {}x{}, which mercam does not read; try another ?format= or ?size=",

@@ -28,7 +28,7 @@ impl Wire {
             self.random ^= self.random << 13;
             self.random ^= self.random >> 7;
             self.random ^= self.random << 17;
-            let hit = self.damage > 0 && (self.random >> 20) % self.damage == 0;
+            let hit = self.damage > 0 && (self.random >> 20).is_multiple_of(self.damage);
             self.bytes.push_back(if hit { b ^ ((self.random >> 8) as u8 | 1) } else { *b });
         }
         n

@@ -34,8 +34,9 @@ struct WireAck {
     have: [u8; 8],
 }
 
-fn refused(e: postcard::Error) -> EncodeError {
-    EncodeError::Serialise(e.to_string())
+/// The postcard of a value, behind what is in `out` already.
+fn postcard_of<T: Serialize>(value: &T, out: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
+    postcard::to_extend(value, out).map_err(|e| EncodeError::Serialise(e.to_string()))
 }
 
 /// Reads all of `bytes`, and nothing but one value.
@@ -87,14 +88,14 @@ pub(super) fn encode_record(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let head = WireRecord { stream: stream.to_le_bytes(), id, previous };
-    let mut raw = postcard::to_extend(&head, vec![VERSION, RECORD]).map_err(refused)?;
+    let mut raw = postcard_of(&head, vec![VERSION, RECORD])?;
     raw.extend_from_slice(body);
     seal(raw, out)
 }
 
 pub(super) fn encode_ack(ack: &Ack, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let ack = WireAck { stream: ack.stream.to_le_bytes(), next: ack.next, have: ack.have.to_le_bytes() };
-    seal(postcard::to_extend(&ack, vec![VERSION, ACK]).map_err(refused)?, out)
+    seal(postcard_of(&ack, vec![VERSION, ACK])?, out)
 }
 
 pub(super) fn encode_ready(out: &mut Vec<u8>) -> Result<(), EncodeError> {
