@@ -15,7 +15,6 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 mod generator;
 #[path = "../tests/data/wire/sample.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
 mod sample;
 #[path = "../tests/tracker_support/mod.rs"]
 mod tracker_support;

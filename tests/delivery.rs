@@ -1,7 +1,7 @@
 //! From the sensor to the host over a bad serial cable: one byte in a hundred is changed, the line is unplugged, the
 //! sender is killed twice and the host once. Every confirmed detection that mercam had taken into its spool is in the
 //! host's store exactly once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "host/cable.rs"]
 mod cable;

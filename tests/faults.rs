@@ -2,7 +2,7 @@
 //! `docs/reference/faults.md`, and fails when it is no longer true.
 //!
 //! `MERCAM_RENEW_FAULTS=1 cargo test --test faults` writes the table anew.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use mercam::capture::{
     Buffer, CameraFormat, CaptureError, Grabber, LiveSource, Mode, Opened, Opener, PixelFormat, Rate, Size, Source,

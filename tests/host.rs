@@ -1,5 +1,5 @@
 //! `mercam host` and the sinks that send to it, as processes: many devices, killed hosts, hostile peers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "data/wire/sample.rs"]
 mod sample;

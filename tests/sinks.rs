@@ -4,7 +4,6 @@
 #[path = "sinks/pty.rs"]
 mod pty;
 #[path = "data/wire/sample.rs"]
-#[allow(dead_code)] // shared with `compliance.rs` and `wire.rs`
 mod sample;
 #[path = "sinks/serial.rs"]
 mod serial;
