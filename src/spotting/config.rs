@@ -15,7 +15,7 @@ pub struct SpottingConfig {
     /// A part of the face has started to move when it is this far from where it was 250-500 ms ago;
     /// RMS over its landmarks, in IOD. Default 0.005.
     pub trigger: f32,
-    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 6.
+    /// ... and when it is this many robust standard deviations above its own usual unrest. Default 7.
     pub trigger_sigma: f32,
     /// Smallest movement from onset to apex of the landmark that moves most, in IOD. Default 0.007.
     pub min_amplitude: f32,
@@ -101,7 +101,7 @@ impl Default for SpottingConfig {
     fn default() -> Self {
         Self {
             trigger: 0.005,
-            trigger_sigma: 6.0,
+            trigger_sigma: 7.0,
             min_amplitude: 0.007,
             min_score: 6.0,
             reference_far_ms: 500.0,
