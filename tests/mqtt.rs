@@ -1,13 +1,12 @@
 //! The MQTT sink against a real mosquitto: stopped and started, paused, with TLS and passwords, its sender killed.
 //! Only with `--features mqtt`; left out, loudly, where mosquitto is not installed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "mqtt/broker.rs"]
 mod broker;
 #[path = "mqtt/fleet.rs"]
 mod fleet;
 #[path = "data/wire/sample.rs"]
-#[allow(dead_code)] // shared with other tests
 mod sample;
 
 use broker::{Broker, Subscriber, installed, signal, until};

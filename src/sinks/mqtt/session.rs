@@ -158,7 +158,8 @@ impl Session {
             }
         }
         let mut done = None;
-        while let Some(flight) = self.flights.pop_front_if(|f| f.arrived) {
+        while self.flights.front().is_some_and(|f| f.arrived) {
+            let Some(flight) = self.flights.pop_front() else { break };
             done = flight.record.or(done);
         }
         if let Some(id) = done {
