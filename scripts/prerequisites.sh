@@ -19,6 +19,7 @@ libclang_package() {
 have_libclang() {
     for dir in /usr/lib/*-linux-gnu* /usr/lib/llvm-*/lib /usr/lib; do
         for library in "$dir"/libclang-*.so* "$dir"/libclang.so*; do
+            case $library in */libclang-cpp.*) continue ;; esac # the C++ library of the same tools, without the C interface
             [ -e "$library" ] && return 0
         done
     done
