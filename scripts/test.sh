@@ -5,10 +5,14 @@
 #
 #   MERCAM_OFFLINE=1         skips what needs files that are not in the cache
 #   MERCAM_SKIP_TRAINING=1   leaves out the training package
+#   MERCAM_SKIP_CROSS=1      leaves out the boards' binaries
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
-install_missing ffmpeg npm venv mosquitto
+emulation=""
+[ "$(uname -m)" != x86_64 ] || emulation=emulation
+install_missing ffmpeg npm venv mosquitto $emulation
+left_out=""
 
 step() {
     printf '\n== %s\n' "$*"
@@ -37,3 +41,21 @@ case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
         ;;
     *) step "training package: left out, there is no torch for $(uname -m)" ;;
 esac
+
+# A machine other than a PC may be what the emulator emulates, and is tested by the tests above.
+case ${MERCAM_SKIP_CROSS:-}:$(uname -m) in
+    1:*) left_out="the boards' binaries, as asked" ;;
+    *:x86_64)
+        step "the boards' binaries: cross-built, their events under emulation beside this machine's"
+        result=0
+        cross/check.sh || result=$?
+        case $result in
+            0) ;;
+            69) left_out="the boards' binaries: the step above says what is missing" ;;
+            *) exit $result ;;
+        esac
+        ;;
+    *) left_out="the boards' binaries: they are cross-built on x86-64 only" ;;
+esac
+
+[ -z "$left_out" ] || printf '\n== LEFT OUT: %s\n' "$left_out"
