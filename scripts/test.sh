@@ -31,8 +31,11 @@ case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
     *:x86_64 | *:aarch64)
         step "training package"
         python3 -m venv training/.venv
-        training/.venv/bin/python -m pip install --quiet --requirement training/requirements.lock
-        training/.venv/bin/python -m pip install --quiet --editable './training[test]'
+        # Without torch's CUDA packages: 1.8 GB of disk instead of 6, and 2.3 GB less to fetch.
+        training/.venv/bin/python -m pip install --quiet --no-cache-dir --no-deps \
+            --requirement training/requirements-test.lock
+        training/.venv/bin/python training/tools/torch_without_cuda.py
+        training/.venv/bin/python -m pip install --quiet --no-cache-dir --no-deps --editable training
         (cd training && .venv/bin/python -m pytest --quiet)
         ;;
     *) step "training package: left out, there is no torch for $(uname -m)" ;;
