@@ -2,6 +2,7 @@
 
 use super::CaptureError;
 use super::options::{hint, spec};
+use super::v4l2::CameraName;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -50,6 +51,8 @@ pub fn guess(path: &Path) -> Result<&'static str, CaptureError> {
              --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90'"
                 .into(),
         ))
+    } else if let CameraName::Usb(usb) = CameraName::parse(&shown) {
+        Err(spec(format!("a USB camera is named with its kind in front: v4l2:{usb}")))
     } else if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
         Err(spec(format!(
             "unknown kind of source \"{scheme}\"{}; the kinds are {}",

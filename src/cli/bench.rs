@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
     let mut analyser = plan::build_analyser(&config, args.source.delivers_pictures(), source.is_live())?;
     let bar = progress(args.frames);
     let mut times = StageTimes::default();

@@ -76,8 +76,9 @@ impl Session {
     /// Builds it.
     pub(super) fn prepare(config: Config, args: &Args, recorder: Option<Recorder>) -> Result<Self> {
         config.health.check().map_err(|why| Error::config(anyhow::anyhow!(why)))?;
+        config.indicator.check().map_err(Error::config)?;
         let stop = Shutdown::on_signals().map_err(Error::failure)?;
-        let source = plan::open_source(&config.source)?;
+        let source = plan::open_source(&config.source, &config.indicator)?;
         let sinks = plan::open_sinks(&config.sinks)?;
         let live = source.is_live();
         let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), live)?;

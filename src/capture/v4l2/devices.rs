@@ -2,7 +2,9 @@
 
 use super::super::modes::{CameraFormat, Choice, Mode, Wish, choose};
 use super::super::rate::{Rate, Size};
+use super::name::{UsbName, usb_of};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
@@ -20,6 +22,8 @@ pub struct DeviceInfo {
     pub path: PathBuf,
     /// Names of it that stay the same when it is plugged in again or others are.
     pub by_id: Vec<PathBuf>,
+    /// What it is, of a USB camera.
+    pub usb: Option<UsbName>,
     /// What the maker calls it.
     pub card: String,
     /// Kernel driver; empty when the system does not tell.
@@ -45,6 +49,9 @@ impl fmt::Display for DeviceInfo {
         }
         for id in &self.by_id {
             writeln!(f, "  {:<12} {}", "stable name", id.display())?;
+        }
+        if let Some(usb) = &self.usb {
+            writeln!(f, "  {:<12} v4l2:{usb}", "USB name")?;
         }
         let mut last: Option<Mode> = None;
         for m in &self.modes {
@@ -108,6 +115,7 @@ fn inspect(node: Node) -> Option<DeviceInfo> {
         card: String::from_utf8_lossy(&card).trim().to_owned(),
         driver: link_name(&system.join("device/driver")),
         bus: link_name(&system.join("device")),
+        usb: usb_of(Path::new("/sys"), &node.path).map(|(_, name)| name),
         path: node.path,
         by_id: node.by_id,
         modes: Vec::new(),
@@ -124,7 +132,7 @@ fn inspect(node: Node) -> Option<DeviceInfo> {
             return Some(info);
         }
     };
-    (info.modes, info.other_formats) = read_modes(&device);
+    (info.modes, info.other_formats) = read_modes(&device).ok()?;
     // The crate panics on names that are not UTF-8 (the kernel cuts long ones), so ask only where it is safe.
     if std::str::from_utf8(&card).is_ok()
         && let Ok(caps) = device.query_caps()
@@ -152,16 +160,23 @@ fn link_name(link: &Path) -> String {
 }
 
 /// Every mode that mercam reads, and the names of the formats that it does not read.
-pub fn read_modes(device: &Device) -> (Vec<Mode>, Vec<String>) {
+///
+/// # Errors
+/// `ENOTTY` of what is no V4L2 device at all. A node that delivers no pictures has no modes.
+pub fn read_modes(device: &Device) -> io::Result<(Vec<Mode>, Vec<String>)> {
     let (mut modes, mut others) = (Vec::new(), Vec::new());
-    for description in device.enum_formats().unwrap_or_default() {
+    let formats = match device.enum_formats() {
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOTTY.raw_os_error()) => return Err(e),
+        listed => listed.unwrap_or_default(),
+    };
+    for description in formats {
         let name = description.fourcc.str().map(|n| n.trim().to_owned()).unwrap_or_else(|_| "?".into());
         match CameraFormat::from_name(&name) {
             Some(format) => read_sizes(device, format, description.fourcc, &mut modes),
             None => others.push(name),
         }
     }
-    (modes, others)
+    Ok((modes, others))
 }
 
 fn read_sizes(device: &Device, format: CameraFormat, fourcc: FourCC, modes: &mut Vec<Mode>) {
@@ -259,6 +274,7 @@ mod tests {
         let info = DeviceInfo {
             path: "/dev/video0".into(),
             by_id: vec!["/dev/v4l/by-id/usb-x".into()],
+            usb: Some(UsbName { vendor: 0x46d, product: 0x825, serial: None }),
             card: "Test Cam".into(),
             driver: "uvcvideo".into(),
             bus: String::new(),
@@ -270,6 +286,7 @@ mod tests {
         for part in [
             "/dev/video0  Test Cam",
             "usb-x",
+            "USB name     v4l2:046d:0825",
             "640x480   30 fps, 15 fps",
             "H264",
             "chosen       MJPG 640x480 at 60 fps",

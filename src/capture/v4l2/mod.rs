@@ -1,9 +1,13 @@
 //! `v4l2:DEVICE`: cameras of Video4Linux, through the `v4l` crate, which only this folder touches.
 
+mod controls;
 mod devices;
+mod name;
 mod queue;
 
+pub use controls::Controls;
 pub use devices::{DeviceInfo, list_devices};
+pub use name::{CameraName, UsbName};
 
 use super::CaptureError;
 use super::live::{LiveSource, Opened, Opener};
@@ -11,17 +15,19 @@ use super::modes::{CameraFormat, Mode, Wish, choose};
 use super::rate::{Rate, Size};
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use v4l::video::Capture as _;
 use v4l::{Device, FourCC, Fraction};
 
 /// Options of a V4L2 camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct V4l2Spec {
-    /// Device node, such as `/dev/video0`, or better its stable name in `/dev/v4l/by-id`.
-    pub device: PathBuf,
+    /// Device node, such as `/dev/video0`, or better a name that stays.
+    pub device: CameraName,
     /// Size, rate and format asked for.
     pub wish: Wish,
+    /// Exposure, gain and power-line frequency asked for.
+    pub controls: Controls,
 }
 
 /// A V4L2 camera as a source.
@@ -45,16 +51,21 @@ pub struct Camera {
 
 impl Opener for Camera {
     fn name(&self) -> String {
-        format!("v4l2:{}", self.spec.device.display())
+        format!("v4l2:{}", self.spec.device)
     }
 
     fn open(&mut self) -> Result<Opened, CaptureError> {
-        let path = &self.spec.device;
+        let unavailable = |why: String| CaptureError::Unavailable { what: self.name(), why };
+        // Looked for at each opening: a camera that was plugged in again may have another number.
+        let path = &match &self.spec.device {
+            CameraName::Node(path) => path.clone(),
+            CameraName::Usb(usb) => name::find(Path::new("/sys"), Path::new("/dev"), usb).map_err(unavailable)?,
+        };
         let fail = |doing: &'static str| move |e: io::Error| explain(&e, path, doing);
         check_node(path).map_err(fail("opening it"))?;
         let device = Device::with_path(path).map_err(fail("opening it"))?;
-        let unavailable = |why: String| CaptureError::Unavailable { what: self.name(), why };
-        let choice = choose(&devices::read_modes(&device).0, &self.spec.wish).map_err(unavailable)?;
+        let (modes, _) = devices::read_modes(&device).map_err(fail("asking for its formats"))?;
+        let choice = choose(&modes, &self.spec.wish).map_err(unavailable)?;
         if choice.compromise {
             log::warn!("{}: using {}: {}", self.name(), choice.mode, choice.why);
         } else {
@@ -65,7 +76,8 @@ impl Opener for Camera {
         if mode != choice.mode {
             log::warn!("{}: asked for {}, the driver gives {mode}", self.name(), choice.mode);
         }
-        let queue = queue::Queue::start(&device).map_err(fail("starting it"))?;
+        self.spec.controls.apply(&device, mode.rate, &self.name()).map_err(unavailable)?;
+        let queue = queue::Queue::start(device).map_err(fail("starting it"))?;
         Ok(Opened { grabber: Box::new(queue), mode, stride })
     }
 
@@ -144,7 +156,8 @@ mod tests {
     use super::*;
 
     fn build(device: &str) -> CaptureError {
-        V4l2Spec { device: device.into(), wish: Wish::default() }.build().err().unwrap()
+        let device = CameraName::parse(device);
+        V4l2Spec { device, wish: Wish::default(), controls: Controls::default() }.build().err().unwrap()
     }
 
     #[test]
@@ -152,8 +165,8 @@ mod tests {
         let message = build("/nonexistent/video7").to_string();
         assert!(message.starts_with("v4l2:/nonexistent/video7: there is no such device"), "{message}");
         assert!(build("/dev").to_string().contains("no camera device"));
-        // A character device, but not of V4L2: the driver knows no picture format.
-        assert!(matches!(build("/dev/null"), CaptureError::Unavailable { .. }));
+        // A character device, but not of V4L2.
+        assert!(build("/dev/null").to_string().contains("no camera device"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn fill(out: impl Write, report: &str, config: &str, root: &Path) -> io::Result<
         .into_iter()
         .map(|mut d| {
             d.by_id.clear(); // such names hold the camera's serial number
+            d.usb.iter_mut().for_each(|usb| usb.serial = None);
             format!("{d}\n")
         })
         .collect();
