@@ -41,10 +41,19 @@ chmod 600 $D
 echo "nobody:x:65534:65534::/:/bin/sh" > /etc/passwd
 refused "no right to open it" "add yourself to the group" start-stop-daemon -S -c nobody -x /bin/app -- run --source $D
 
+# A light that the kernel shows: of the keyboard on a PC, a pin on the ARM machine.
+if [ -d /sys/class/leds/input0::capslock ]; then
+  light=led:input0::capslock; level=/sys/class/leds/input0::capslock/brightness
+else
+  pin=$(($(cat /sys/class/gpio/gpiochip*/base | head -n 1) + 2))
+  light=gpio:$pin; level=/sys/class/gpio/gpio$pin/value
+fi
+refused "the light of [indicator] is not there" "cannot be switched on" app run --source $D --set indicator.light=led:none
+
 echo "## faults: one run, one fault after the other"
 # The pattern has no face, so the search for one is made rare: emulated, it would take all the time there is.
 app run --source "$D?format=YUYV&size=320x180&fps=10&gain=77" --sink file:/tmp/events.jsonl --set pipeline.status_interval_s=0.5 \
-  --set face.tracking.search_ms=3000 > /tmp/log 2>&1 &
+  --set face.tracking.search_ms=3000 --set indicator.light=$light > /tmp/log 2>&1 &
 pid=$!
 # Frames analysed and lost so far, from the last status event.
 counts() { sed -n 's/.*"kind":"status","frames":\([0-9]*\),"lost":\([0-9]*\).*/\1 \2/p' /tmp/events.jsonl 2> /dev/null | tail -n 1; }
@@ -81,6 +90,7 @@ hangup() { kill -HUP $pid; }
 more start
 set -- $(counts); first_frames=$1; first_lost=$2; first_time=$(now)
 [ "$(vcam get $D Gain)" = 77 ] || failed "gain=77 was asked for, $(vcam get $D Gain) is set"
+[ "$(cat $level)" = 1 ] || failed "$light is off while the camera is in use"
 fault "none" "-" - true
 fault "silent for 3 s" "all buffers dropped" "stalled, no frame for" silent 3
 fault "silent for 9 s" "all buffers dropped" "the camera is back" silent 9
@@ -109,6 +119,8 @@ before=$(now)
 kill -TERM $pid; wait $pid; rc=$?
 awk -v a=$before -v b=$(now) 'BEGIN { printf "ended %.1f s after SIGTERM\n", b - a; exit b - a > 3 }' || failed "the end took too long"
 tail -n 3 /tmp/log
+[ "$(cat $level)" = 0 ] || failed "$light is on though the camera is closed"
+echo "light: $light was on in between, and is off"
 [ $rc = 0 ] || failed "ended with $rc"
 ! grep -q panicked /tmp/log || failed "a panic"
 exit $bad

@@ -14,19 +14,26 @@ esac
 [ "$(uname -m)" != "$ARCH" ] || CROSS=
 KERNEL=$CACHE/$DEB-$KVER
 
+# Address of the Debian archive.
+debian_mirror() {
+  local mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -n 1)}
+  mirror=${mirror:-$(sed -n 's/^\(URIs:\|deb\) *\([^ ]*\/debian\/\?\)\( .*\)\?$/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)}
+  [ -n "$mirror" ] || { echo "no Debian archive is known here: set MIRROR=URL" >&2; exit 69; }
+  echo "${mirror%/}"
+}
+
 # private_apt DIR ARCH...: an apt of its own in DIR for these architectures, the first one being its native one;
 # leaves its options in APT.
 private_apt() {
   local dir=$1 native=$2 archs="" a
   shift
   for a in "$@"; do archs="$archs -o APT::Architectures::=$a"; done
-  local mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -n 1)}
-  mirror=${mirror:-$(sed -n 's/^\(URIs:\|deb\) *\([^ ]*\/debian\/\?\)\( .*\)\?$/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)}
-  [ -n "$mirror" ] || { echo "no Debian archive is known here: set MIRROR=URL" >&2; exit 69; }
+  local mirror
+  mirror=$(debian_mirror)
   rm -rf "$dir"
   mkdir -p "$dir/lists/partial" "$dir/archives/partial" "$dir/none"
   : > "$dir/status"
-  local s="[arch=$(echo "$@" | tr ' ' ',') signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror%/}"
+  local s="[arch=$(echo "$@" | tr ' ' ',') signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror"
   echo "deb $s $SUITE main" > "$dir/sources.list"
   [ "$KVER" = 6.1 ] || echo "deb $s $SUITE-backports main" >> "$dir/sources.list"
   APT="-qq -o APT::Architecture=$native $archs -o Dir::Etc::sourcelist=$dir/sources.list -o Dir::Etc::sourceparts=$dir/none

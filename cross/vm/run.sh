@@ -9,7 +9,7 @@
 #   BINARY  mercam, built for it
 #   MERCAM_HOST=FILE         mercam for this machine (default: BINARY if it runs here, else target/debug/mercam)
 #   MERCAM_RENEW_FAULTS=1    write the tables into docs/reference/faults.md
-# The face networks come from the cache: mercam models fetch. Kernels stay in the cache (400 MB for each ARCH).
+# The face networks are those of the cache (mercam models fetch). Kernels stay in it too, 400 MB for each ARCH.
 # Needs: qemu-system-x86 or qemu-system-arm, cpio, binutils, bc, xz-utils, make, a C compiler, ffmpeg. No root.
 # Time in the machine is counted in its instructions (icount), so a busy host makes the test slow, not wrong.
 set -eu
@@ -23,13 +23,13 @@ nets=${MERCAM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mercam}/nets
 ARCH=$arch
 . "$here/kernel.sh"
 command -v "${CROSS}gcc" > /dev/null || { echo "missing ${CROSS}gcc" >&2; exit 69; }
-for net in blazeface_short face_mesh_v1_2019; do
-  [ -e "$nets/$net.onnx" ] || { echo "$nets/$net.onnx is missing: mercam models fetch" >&2; exit 69; }
-  files="${files:-} $nets/$net.onnx $nets/$net.json"
-done
 host=${MERCAM_HOST:-$binary}
 [ -n "${MERCAM_HOST:-}" ] || "$host" --version > /dev/null 2>&1 || host=$root/target/debug/mercam
 "$host" --version > /dev/null || { echo "$host does not run here: MERCAM_HOST=FILE" >&2; exit 69; }
+for net in blazeface_short face_mesh_v1_2019; do
+  [ -e "$nets/$net.onnx" ] || "$host" models fetch
+  files="${files:-} $nets/$net.onnx $nets/$net.json"
+done
 
 work=$(mktemp -d)
 jobs_of_ours=""
@@ -75,6 +75,25 @@ line() { # idle time is real, because the host's side is
   [ "$arrived" -ge 1 ] && [ "$arrived" = "$sent" ]
 }
 
+# Puts the rows that the machine printed into the page.
+renew() {
+  local page=$root/docs/reference/faults.md
+  {
+    sed '/<!-- machine -->/q' "$page"
+    echo "On $arch, Linux $(sed -n '1s/ .*//p' "$work/faults.out"):"
+    echo
+    echo "| fault | how it is made | what the log says | frames analysed | frames lost |"
+    echo "|---|---|---|---|---|"
+    awk -F '|' '/^\|/ && NF == 7' "$work/faults.out"
+    echo
+    echo "| at the start | what the program says | then |"
+    echo "|---|---|---|"
+    awk -F '|' '/^\|/ && NF == 5' "$work/faults.out"
+    sed -n '/<!-- end of machine -->/,$p' "$page"
+  } > "$work/page"
+  cp "$work/page" "$page"
+}
+
 begun=$(date +%s)
 if [ "$which" != faults ]; then
   line > "$work/line.out" 2>&1 &
@@ -89,5 +108,6 @@ if [ -n "$jobs_of_ours" ]; then
   echo "## line: film, loopback camera, mercam, UART, host"
   cat "$work/line.out"
 fi
+if [ -n "${MERCAM_RENEW_FAULTS:-}" ] && [ -s "$work/faults.out" ] && [ $bad = 0 ]; then renew; fi
 echo "$arch: $((($(date +%s) - begun))) s in all"
 exit $bad

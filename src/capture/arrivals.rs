@@ -33,7 +33,7 @@ impl Arrivals {
     }
 
     /// Notes a frame that was there at `us`, on any rising clock. `None` when it had waited somewhere: then its arrival
-    /// says nothing about its time, and it is left out; the gap before the frames it waited with has counted it already.
+    /// says nothing about its time, and it is left out; the gap in front of those it waited with has counted it.
     pub fn saw(&mut self, us: i64) -> Option<Arrived> {
         let since = |before: Option<i64>| before.map(|b| us.saturating_sub(b) as f64 / self.interval_us);
         let (step, gap) = (since(self.last), since(self.counted));
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn frames_that_waited_together_are_left_out_but_for_the_first() {
-        // The writer was held up for 40 ms and then hands over what it kept: three frames at once, the first of them after
-        // a gap of three, and time goes on.
+        // The writer was held up for 40 ms and then hands over what it kept: three frames at once, the first of them
+        // after a gap of three, and time goes on.
         let seen = lost(&[0.0, 40.0, 40.5, 41.0, 50.0, 60.0]);
         assert_eq!(seen, [Some(0), Some(3), None, None, Some(0), Some(0)]);
     }

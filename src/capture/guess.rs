@@ -48,7 +48,7 @@ pub fn guess(path: &Path) -> Result<&'static str, CaptureError> {
     } else if ["libcamera", "csi", "rpicam", "picamera"].contains(&scheme) {
         Err(spec(
             "cameras on the ribbon connector are read through a pipe: rpicam-vid -t 0 --width 640 --height 480 \
-             --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90'"
+             --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90&live=true'"
                 .into(),
         ))
     } else if let CameraName::Usb(usb) = CameraName::parse(&shown) {

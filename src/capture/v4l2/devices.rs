@@ -4,7 +4,6 @@ use super::super::modes::{CameraFormat, Choice, Mode, Wish, choose};
 use super::super::rate::{Rate, Size};
 use super::name::{UsbName, usb_of};
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
@@ -132,7 +131,7 @@ fn inspect(node: Node) -> Option<DeviceInfo> {
             return Some(info);
         }
     };
-    (info.modes, info.other_formats) = read_modes(&device).ok()?;
+    (info.modes, info.other_formats) = read_modes(&device);
     // The crate panics on names that are not UTF-8 (the kernel cuts long ones), so ask only where it is safe.
     if std::str::from_utf8(&card).is_ok()
         && let Ok(caps) = device.query_caps()
@@ -160,23 +159,16 @@ fn link_name(link: &Path) -> String {
 }
 
 /// Every mode that mercam reads, and the names of the formats that it does not read.
-///
-/// # Errors
-/// `ENOTTY` of what is no V4L2 device at all. A node that delivers no pictures has no modes.
-pub fn read_modes(device: &Device) -> io::Result<(Vec<Mode>, Vec<String>)> {
+pub fn read_modes(device: &Device) -> (Vec<Mode>, Vec<String>) {
     let (mut modes, mut others) = (Vec::new(), Vec::new());
-    let formats = match device.enum_formats() {
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOTTY.raw_os_error()) => return Err(e),
-        listed => listed.unwrap_or_default(),
-    };
-    for description in formats {
+    for description in device.enum_formats().unwrap_or_default() {
         let name = description.fourcc.str().map(|n| n.trim().to_owned()).unwrap_or_else(|_| "?".into());
         match CameraFormat::from_name(&name) {
             Some(format) => read_sizes(device, format, description.fourcc, &mut modes),
             None => others.push(name),
         }
     }
-    Ok((modes, others))
+    (modes, others)
 }
 
 fn read_sizes(device: &Device, format: CameraFormat, fourcc: FourCC, modes: &mut Vec<Mode>) {

@@ -14,10 +14,13 @@ use super::live::{LiveSource, Opened, Opener};
 use super::modes::{CameraFormat, Mode, Wish, choose};
 use super::rate::{Rate, Size};
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 use v4l::video::Capture as _;
 use v4l::{Device, FourCC, Fraction};
+
+/// The kernel's number for devices of V4L2.
+const VIDEO_MAJOR: u32 = 81;
 
 /// Options of a V4L2 camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,8 +67,7 @@ impl Opener for Camera {
         let fail = |doing: &'static str| move |e: io::Error| explain(&e, path, doing);
         check_node(path).map_err(fail("opening it"))?;
         let device = Device::with_path(path).map_err(fail("opening it"))?;
-        let (modes, _) = devices::read_modes(&device).map_err(fail("asking for its formats"))?;
-        let choice = choose(&modes, &self.spec.wish).map_err(unavailable)?;
+        let choice = choose(&devices::read_modes(&device).0, &self.spec.wish).map_err(unavailable)?;
         if choice.compromise {
             log::warn!("{}: using {}: {}", self.name(), choice.mode, choice.why);
         } else {
@@ -117,8 +119,10 @@ fn set_mode(device: &Device, mode: Mode) -> io::Result<Result<(Mode, usize), Str
     Ok(Ok((Mode { format, size, rate }, row.max(got.stride as usize))))
 }
 
+/// Whether this is a device of V4L2, before any driver is asked.
 fn check_node(path: &Path) -> io::Result<()> {
-    if std::fs::metadata(path)?.file_type().is_char_device() {
+    let node = std::fs::metadata(path)?;
+    if node.file_type().is_char_device() && rustix::fs::major(node.rdev()) == VIDEO_MAJOR {
         Ok(())
     } else {
         Err(io::Error::from(rustix::io::Errno::NOTTY))
