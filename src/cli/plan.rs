@@ -112,15 +112,15 @@ pub fn open_metrics(config: &Config) -> Result<Option<Metrics>> {
 /// Builds the stations between source and sinks; with the face networks only when pictures will come.
 pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Analyser> {
     cpu::prepare();
-    let face = if pictures { Some(build_face(config)?) } else { None };
+    let face = if pictures { Some(build_face(config, live)?) } else { None };
     let analysis = config.analysis.build().map_err(Error::config)?;
     let recogniser = Recogniser::load(&config.dere_grl).map_err(Error::unavailable)?;
     Ok(Analyser::new(face, analysis, recogniser, config.dere_grl.reject_none_above, live))
 }
 
-/// Builds the face stage, fetching the networks when they are missing.
-pub fn build_face(config: &Config) -> Result<FaceStage> {
+/// Builds the face stage, fetching the networks when they are missing; `live` when a camera delivers the pictures.
+pub fn build_face(config: &Config, live: bool) -> Result<FaceStage> {
     cpu::prepare();
     super::models::ensure(&config.face.networks())?;
-    config.face.build(&Store::default()).map_err(Error::unavailable)
+    config.face.build(&Store::default(), live).map_err(Error::unavailable)
 }
