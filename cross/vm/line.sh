@@ -27,5 +27,13 @@ kill $camera; wait $camera 2> /dev/null
 cat /tmp/film /tmp/log
 [ $rc = 0 ] || failed "ended with $rc"
 grep -q "[0-9] frames delivered, 0 lost by the driver" /tmp/log || failed "the kernel lost frames"
+# The same film compressed: the loopback camera takes what is written for MJPEG.
+vcam feed $D MJPG 320x240 30 3000 /data/film.mjpg > /tmp/feed 2>&1 &
+camera=$!
+sleep 0.5
+app doctor --source "$D?format=MJPG&size=320x240" --measure 2s --log warn > /tmp/doctor 2> /tmp/said
+cat /tmp/said; grep -E '^[A-Za-z-]+ +(camera|light) ' /tmp/doctor
+grep -qE '^good +camera .*MJPG 320x240.* 0 of' /tmp/doctor || failed "MJPEG"
+kill $camera; wait $camera 2> /dev/null
 echo "sent: $(grep -c '"kind":"confirmed"' /tmp/events.jsonl) confirmed detections"
 exit $bad

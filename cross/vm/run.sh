@@ -52,6 +52,7 @@ line() { # idle time is real, because the host's side is
   "$host" synth --out "$work/film.y4m" --fps 30 --duration 9s --seed 103 --set width=320 --set height=240 --set iod=80 \
     --set script.lead_ms=2500 --set script.gap_min_ms=800 --set script.gap_max_ms=1200
   ffmpeg -v error -nostdin -i "$work/film.y4m" -f rawvideo -pix_fmt gray "$work/film.raw"
+  ffmpeg -v error -nostdin -i "$work/film.y4m" -t 2 -c:v mjpeg -q:v 3 -f mjpeg "$work/film.mjpg"
   (
     for _ in $(seq 600); do [ ! -e "$work/uart" ] || break; sleep 0.1; done
     stty -F "$work/uart" raw -echo
@@ -59,7 +60,7 @@ line() { # idle time is real, because the host's side is
   ) &
   local receiver=$! rc=0
   MODULES=v4l2loopback V4L2LOOPBACK_OPTS=max_buffers=32 XMODS=$module SMP=1 MEM=1024 TIMEOUT=${TIMEOUT:-600} \
-    QEMU_EXTRA="-icount shift=0,sleep=on" UART2="$work/uart" FILES="$here/common.sh $work/vcam $work/film.raw$files" \
+    QEMU_EXTRA="-icount shift=0,sleep=on" UART2="$work/uart" FILES="$here/common.sh $work/vcam $work/film.raw $work/film.mjpg$files" \
     SCRIPT="$here/line.sh" "$here/boot.sh" "$arch" "$work/mercam" > "$work/vm" || rc=$?
   cat "$work/vm"
   kill "$receiver" 2> /dev/null || true

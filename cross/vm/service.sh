@@ -68,5 +68,5 @@ for unit in getty.target console-getty.service apt-daily.timer apt-daily-upgrade
   ln -sf /dev/null "$os/etc/systemd/system/$unit"
 done
 gcc -O2 -static -o "$work/vcam" "$here/vcam.c"
-VIVID_OPTS="n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0" SMP=1 MEM=2048 TIMEOUT=${TIMEOUT:-580} \
+VIVID_OPTS="n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0" SMP=1 MEM=2048 TIMEOUT=${TIMEOUT:-900} \
   QEMU_EXTRA="-icount shift=0,sleep=off" APPEND="systemd.show_status=no" ROOTFS="$os" "$here/boot.sh" $ARCH "$work/vcam"
