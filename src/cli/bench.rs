@@ -42,7 +42,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
     let live = source.is_live() || args.real_time;
     let mut analyser = plan::build_analyser(&config, args.source.delivers_pictures(), live)?;
     let (since_first, mut first) = (Stopwatch::start(), None);

@@ -10,6 +10,7 @@ use crate::evaluate::play::{PlayError, Wish, play};
 use crate::evaluate::set::SetReport;
 use crate::evaluate::text::Table;
 use crate::evaluate::{Clip, Report, Truth, curve, plot};
+use crate::health::indicator::IndicatorConfig;
 use crate::pipeline::shutdown::Shutdown;
 use crate::synth::SyntheticConfig;
 use crate::synth::recipe::{Opener, Recipe, Take};
@@ -240,7 +241,7 @@ fn played(args: &Args, spec: &SourceSpec, config: &Config) -> Result<Clip> {
         _ => return Err(Error::usage(anyhow!("one source goes with one --truth"))),
     };
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&spec)?;
+    let mut source = plan::open_source(&spec, &IndicatorConfig::default())?;
     let mut analyser = plan::build_analyser(config, spec.delivers_pictures(), source.is_live())?;
     let bar = ProgressBar::new((clip.seconds * 10.0) as u64);
     let style = ProgressStyle::with_template("{bar:40} {percent} % of {msg}, {eta} left");

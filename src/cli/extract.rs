@@ -46,7 +46,7 @@ enum Writer<W: Write> {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
     let mut stage: Option<FaceStage> =
         if args.source.delivers_pictures() { Some(plan::build_face(&config, false)?) } else { None };
     let ending = args.out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_string();
