@@ -24,6 +24,7 @@ pub mod landmarks;
 pub mod metrics;
 pub mod movement;
 pub mod pipeline;
+pub mod precision;
 pub mod sinks;
 pub mod spool;
 pub mod spotting;
