@@ -1,6 +1,6 @@
 //! A file that is appended to line by line, and turned over when it has grown to its size.
 
-use super::SinkError;
+use crate::sinks::SinkError;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// When a file is turned over, and how much of what was is kept.
 #[derive(Debug, Clone)]
-pub(super) struct Rotation {
+pub(in crate::sinks) struct Rotation {
     /// The file.
     pub path: PathBuf,
     /// Size in bytes that it does not grow beyond; 0: no limit.
@@ -79,7 +79,7 @@ impl Rotation {
 
 /// A file that lines are appended to. It is opened again when the path comes to mean another file.
 #[derive(Debug)]
-pub(super) struct RotatingFile {
+pub(in crate::sinks) struct RotatingFile {
     name: String,
     rotation: Rotation,
     /// First line of each file, with its end; may be empty.

@@ -1,6 +1,9 @@
 //! `file`: one JSON line for each event, appended; the file is turned over when it has grown to its size.
 
-use super::rotate::{RotatingFile, Rotation};
+mod rotate;
+
+pub(super) use rotate::{RotatingFile, Rotation};
+
 use super::{Sink, SinkError};
 use crate::wire::{Envelope, json};
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,10 @@
 //!
 //! The columns `face_id`, `timestamp`, `confidence`, `success` and the `_r` intensities mean what they mean in the
 //! tables of OpenFace 2 (Baltrušaitis et al., 2018), with the six facial components in place of action units. What
-//! OpenFace writes for each frame (landmarks, their movement) is what `mercam extract --out FILE.csv` writes: no
-//! landmark reaches a sink.
+//! OpenFace writes for each frame, the landmarks, `mercam extract --out FILE.csv --columns openface` writes, with their
+//! movement: no landmark reaches a sink.
 
-use super::rotate::{RotatingFile, Rotation};
+use super::file::{RotatingFile, Rotation};
 use super::{Sink, SinkError, describe};
 use crate::event::{Detection, Event, Moment, Rejection, Stage};
 use crate::geometry::Rect;

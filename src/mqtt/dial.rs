@@ -1,9 +1,7 @@
 //! Opens a connection to the broker, up to and with its CONNACK, on a thread of its own: a name, a handshake and an
 //! answer can each take as long as they like.
 
-use super::MqttConfig;
-use super::packet::{self, Connect, Incoming, Refusal};
-use super::topics::{OFFLINE, Topics};
+use super::packet::{Connect, Inbox, Incoming, Refusal};
 use crossbeam_channel::{Receiver, TryRecvError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -11,8 +9,41 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Where the broker is and how it lets us in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The host alone, as it stands in its certificate; an IPv6 address without its brackets.
+    pub host: String,
+    /// Host and port.
+    pub address: String,
+    /// Encrypt.
+    pub tls: bool,
+    /// PEM file with the certificates to check against; empty: the system's.
+    pub ca: PathBuf,
+    /// User name; empty: none.
+    pub username: String,
+    /// File whose first line is the password; empty: none.
+    pub password_file: PathBuf,
+    /// Seconds of silence after which the broker takes us for dead.
+    pub keep_alive_s: u64,
+    /// How long opening a connection may take.
+    pub timeout: Duration,
+}
+
+/// How we introduce ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Name of the session.
+    pub client_id: String,
+    /// The broker keeps nothing for us when we are away.
+    pub clean: bool,
+    /// What it publishes when we go without a word.
+    pub will: Option<(String, &'static [u8])>,
+}
 
 /// An open connection, with or without TLS.
 pub enum Link {
@@ -28,6 +59,14 @@ impl Link {
             Self::Plain(s) => s,
             Self::Tls(s) => &s.sock,
         }
+    }
+
+    /// How long reads and writes may wait.
+    pub fn wait(&self, read: Duration, write: Duration) -> io::Result<()> {
+        let socket = self.socket();
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(read))?;
+        socket.set_write_timeout(Some(write))
     }
 
     /// Whether reads and writes come back at once, or within `timeout`.
@@ -88,11 +127,10 @@ pub struct Dialing(Receiver<Result<Link, Failure>>);
 
 impl Dialing {
     /// Begins.
-    pub fn start(config: &MqttConfig, topics: &Topics) -> Result<Self, Failure> {
+    pub fn start(account: Account, hello: Hello) -> Result<Self, Failure> {
         let (tell, answer) = crossbeam_channel::bounded(1);
-        let (config, topics) = (config.clone(), topics.clone());
         let dial = move || {
-            let _ = tell.send(dial(&config, &topics)); // the sink may have ended meanwhile
+            let _ = tell.send(dial(&account, &hello)); // whoever asked may have ended meanwhile
         };
         let thread = std::thread::Builder::new().name("mqtt-dial".into()).spawn(dial);
         thread.map(|_| Self(answer)).map_err(|e| Failure::away(format!("no thread to connect with ({e})")))
@@ -108,21 +146,20 @@ impl Dialing {
     }
 }
 
-fn dial(config: &MqttConfig, topics: &Topics) -> Result<Link, Failure> {
-    let deadline = Instant::now() + Duration::from_millis(config.connect_timeout_ms);
-    let socket = connect(&config.host_and_port(), deadline)?;
-    let patience = Duration::from_millis(config.connect_timeout_ms);
-    let link = if config.uses_tls() {
-        let host = config.host().to_owned();
+fn dial(account: &Account, hello: &Hello) -> Result<Link, Failure> {
+    let deadline = Instant::now() + account.timeout;
+    let socket = connect(&account.address, deadline)?;
+    let link = if account.tls {
+        let host = account.host.clone();
         let name = ServerName::try_from(host.clone())
             .map_err(|e| Failure::ours(format!("`{host}` cannot stand in a certificate ({e})")))?;
-        let client = ClientConnection::new(tls(config)?, name).map_err(|e| Failure::ours(format!("TLS: {e}")))?;
+        let client = ClientConnection::new(tls(account)?, name).map_err(|e| Failure::ours(format!("TLS: {e}")))?;
         Link::Tls(Box::new(StreamOwned::new(client, socket)))
     } else {
         Link::Plain(socket)
     };
-    link.wait_at_most(Some(patience)).map_err(|e| Failure::away(e.to_string()))?;
-    greet(link, config, topics, deadline)
+    link.wait_at_most(Some(account.timeout)).map_err(|e| Failure::away(e.to_string()))?;
+    greet(link, account, hello, deadline)
 }
 
 fn connect(address: &str, deadline: Instant) -> Result<TcpStream, Failure> {
@@ -143,9 +180,9 @@ fn connect(address: &str, deadline: Instant) -> Result<TcpStream, Failure> {
 }
 
 /// TLS with the certificates that are named, or the system's.
-fn tls(config: &MqttConfig) -> Result<Arc<ClientConfig>, Failure> {
+fn tls(account: &Account) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
-    if config.ca.as_os_str().is_empty() {
+    if account.ca.as_os_str().is_empty() {
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
         if roots.is_empty() {
@@ -154,8 +191,8 @@ fn tls(config: &MqttConfig) -> Result<Arc<ClientConfig>, Failure> {
             ));
         }
     } else {
-        let wrong = |e: String| Failure::ours(format!("{e}: `ca` must be a PEM file: {}", config.ca.display()));
-        for certificate in CertificateDer::pem_file_iter(&config.ca).map_err(|e| wrong(e.to_string()))? {
+        let wrong = |e: String| Failure::ours(format!("{e}: `ca` must be a PEM file: {}", account.ca.display()));
+        for certificate in CertificateDer::pem_file_iter(&account.ca).map_err(|e| wrong(e.to_string()))? {
             let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
             roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
         }
@@ -171,31 +208,30 @@ fn tls(config: &MqttConfig) -> Result<Arc<ClientConfig>, Failure> {
 }
 
 /// Says who we are and waits for the broker's answer.
-fn greet(mut link: Link, config: &MqttConfig, topics: &Topics, deadline: Instant) -> Result<Link, Failure> {
-    let password = read_password(config)?;
-    let client_id = config.client_id(topics);
-    let will = topics.availability();
-    let user = (!config.username.is_empty()).then_some((config.username.as_str(), password.as_deref()));
+fn greet(mut link: Link, account: &Account, hello: &Hello, deadline: Instant) -> Result<Link, Failure> {
+    let password = read_password(account)?;
+    let will = hello.will.as_ref().map(|(topic, text)| (topic.as_str(), *text));
+    let user = (!account.username.is_empty()).then_some((account.username.as_str(), password.as_deref()));
     let mut bytes = Vec::with_capacity(256);
-    let keep_alive_s = u16::try_from(config.keep_alive_s).unwrap_or(u16::MAX);
-    Connect { client_id: &client_id, keep_alive_s, will: (&will, OFFLINE), user }.encode(&mut bytes);
-    link.write_all(&bytes).and_then(|()| link.flush()).map_err(|e| broken(&e, config))?;
-    bytes.clear();
+    let keep_alive_s = u16::try_from(account.keep_alive_s).unwrap_or(u16::MAX);
+    Connect { client_id: &hello.client_id, keep_alive_s, clean: hello.clean, will, user }.encode(&mut bytes);
+    link.write_all(&bytes).and_then(|()| link.flush()).map_err(|e| broken(&e, account))?;
+    let mut inbox = Inbox::default();
     loop {
-        match packet::take(&mut bytes) {
+        match inbox.take() {
             Ok(Some(Incoming::ConnAck(Ok(())))) => break,
-            Ok(Some(Incoming::ConnAck(Err(refusal)))) => return Err(refused(refusal, config, &client_id)),
+            Ok(Some(Incoming::ConnAck(Err(refusal)))) => return Err(refused(refusal, account, &hello.client_id)),
             Ok(Some(_)) => return Err(Failure::away("the broker answers with something else".into())),
             Ok(None) if Instant::now() >= deadline => return Err(silent()),
             Ok(None) => {}
             Err(e) => return Err(Failure::ours(format!("{e}: is it a broker, and is `tls` as it wants it?"))),
         }
-        let mut piece = [0; 256];
+        let mut piece = [0]; // nothing beyond the answer: what comes behind it is for the session
         match link.read(&mut piece) {
-            Ok(0) => return Err(broken(&ErrorKind::UnexpectedEof.into(), config)),
-            Ok(n) => bytes.extend_from_slice(piece.get(..n).unwrap_or_default()),
+            Ok(0) => return Err(broken(&ErrorKind::UnexpectedEof.into(), account)),
+            Ok(_) => inbox.extend(&piece),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(broken(&e, config)),
+            Err(e) => return Err(broken(&e, account)),
         }
     }
     link.wait_at_most(None).map_err(|e| Failure::away(e.to_string()))?;
@@ -206,11 +242,11 @@ fn silent() -> Failure {
     Failure::away("the broker does not answer: is it stopped, or does it want `tls`?".into())
 }
 
-fn broken(e: &io::Error, config: &MqttConfig) -> Failure {
+fn broken(e: &io::Error, account: &Account) -> Failure {
     let tls = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, e.kind()) {
         (Some(rustls::Error::InvalidCertificate(why)), _) => {
-            let mend = if config.ca.as_os_str().is_empty() {
+            let mend = if account.ca.as_os_str().is_empty() {
                 "name the broker's CA with `ca`"
             } else {
                 "is `ca` the one that signed it, and is the broker's name the one in it?"
@@ -226,14 +262,14 @@ fn broken(e: &io::Error, config: &MqttConfig) -> Failure {
     }
 }
 
-fn refused(refusal: Refusal, config: &MqttConfig, client_id: &str) -> Failure {
+fn refused(refusal: Refusal, account: &Account, client_id: &str) -> Failure {
     match refusal {
-        Refusal::NotAuthorised if config.username.is_empty() => {
+        Refusal::NotAuthorised if account.username.is_empty() => {
             Failure::ours("the broker lets nobody in without a password: set `username` and `password_file`".into())
         }
         Refusal::NotAuthorised => Failure::ours(format!(
             "the broker does not let user `{}` in: wrong name or password; see `username` and `password_file`",
-            config.username
+            account.username
         )),
         Refusal::ClientId => {
             Failure::ours(format!("the broker does not like the client id `{client_id}`: set `client_id`"))
@@ -245,8 +281,8 @@ fn refused(refusal: Refusal, config: &MqttConfig, client_id: &str) -> Failure {
 }
 
 /// The first line of the password file, read anew each time, so that it may change.
-fn read_password(config: &MqttConfig) -> Result<Option<Vec<u8>>, Failure> {
-    let path = &config.password_file;
+fn read_password(account: &Account) -> Result<Option<Vec<u8>>, Failure> {
+    let path = &account.password_file;
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
