@@ -1,4 +1,6 @@
-//! `mercam bench`: how long each station takes on a source, on one thread.
+//! `mercam bench`: how long each station takes on a source, on one thread; with `--sink`, what a sink carries.
+
+mod sinks;
 
 use super::{output, plan};
 use crate::capture::{SourceSpec, Step};
@@ -9,14 +11,24 @@ use crate::frame::{Content, Frame, Luma};
 use crate::health::memory;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::timings::{StageTimes, Timed};
+use crate::sinks::SinkSpec;
 use crate::time::Timestamp;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::time::Duration;
 
+const EXAMPLES: &str = "\
+Examples:
+  mercam bench --source y4m:clip.y4m
+  mercam bench --sink file:/tmp/events.jsonl --sink tcp:127.0.0.1:7420 --sink mqtt:broker
+  mercam bench --sink 'serial:/dev/ttyUSB0?format=binary&acks=true' --events 500
+
+The events of --sink are made up and numbered as a run of their own: give it a peer that may have them.";
+
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// What to time it on; a clip of a real face says most
     #[arg(short, long, value_name = "URI", default_value = "synthetic:?render=pixels&pace=fast&duration=10")]
@@ -27,6 +39,12 @@ pub struct Args {
     /// Frames that are run before the timing starts
     #[arg(long, value_name = "N", default_value_t = 20)]
     warm_up: u64,
+    /// Time this sink in place of the line: how many detections per second its peer gets; may be given again
+    #[arg(short = 'o', long = "sink", value_name = "URI", conflicts_with_all = ["source", "frames", "warm_up"])]
+    sinks: Vec<SinkSpec>,
+    /// With --sink: how many detections each sink gets
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "sinks")]
+    events: u64,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -36,6 +54,9 @@ pub struct Args {
 
 /// Times the line.
 pub fn run(args: &Args) -> Result<()> {
+    if !args.sinks.is_empty() {
+        return sinks::run(&args.sinks, args.events, args.json);
+    }
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
     let mut source = plan::open_source(&args.source)?;
