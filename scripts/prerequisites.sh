@@ -38,6 +38,7 @@ install_missing() {
                 need 'command -v openssl' openssl
                 need '/usr/bin/python3 -c "import paho.mqtt"' python3-paho-mqtt
                 ;;
+            sqlite3) need 'command -v sqlite3' sqlite3 ;;
             venv) need 'python3 -c "import venv, ensurepip"' python3-venv ;;
             *) missing="$missing $package" ;;
         esac

@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
-install_missing ffmpeg npm venv mosquitto
+install_missing ffmpeg npm venv mosquitto sqlite3
 
 step() {
     printf '\n== %s\n' "$*"
@@ -21,7 +21,7 @@ sh scripts/check-one-build.sh
 step "library and binary"
 cargo test --locked
 step "the feature mqtt, against a real broker"
-MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt --lib sinks::
+MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt --lib mqtt
 MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt --test mqtt --test compliance
 step lints
 cargo clippy --locked --all-targets --features mqtt -- -D warnings
