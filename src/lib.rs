@@ -26,6 +26,7 @@ pub mod movement;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 pub mod pipeline;
+pub mod precision;
 pub mod sinks;
 pub mod spool;
 pub mod spotting;

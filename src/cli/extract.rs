@@ -50,9 +50,9 @@ enum Writer<W: Write> {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
     let mut stage: Option<FaceStage> =
-        if args.source.delivers_pictures() { Some(plan::build_face(&config)?) } else { None };
+        if args.source.delivers_pictures() { Some(plan::build_face(&config, false)?) } else { None };
     let ending = args.out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_string();
     let (part, file) = PartFile::create(&args.out)?;
     let growing = part.growing().to_path_buf();

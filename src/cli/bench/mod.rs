@@ -1,4 +1,5 @@
-//! `mercam bench`: how long each station takes on a source, on one thread; with `--sink`, what a sink carries.
+//! `mercam bench`: how long each station takes on a source: on one thread, or at a camera's pace; with `--sink`, what a sink
+//! carries.
 
 mod sinks;
 
@@ -40,11 +41,15 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     warm_up: u64,
     /// Time this sink in place of the line: how many detections per second its peer gets; may be given again
-    #[arg(short = 'o', long = "sink", value_name = "URI", conflicts_with_all = ["source", "frames", "warm_up"])]
+    #[arg(short = 'o', long = "sink", value_name = "URI", conflicts_with_all = ["source", "frames", "warm_up", "real_time"])]
     sinks: Vec<SinkSpec>,
     /// With --sink: how many detections each sink gets
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "sinks")]
     events: u64,
+    /// Let the frames come at their own times, as from a camera: the face networks then run beside the frame loop, and
+    /// the report says how long a camera's frame waits for its analysis
+    #[arg(long)]
+    real_time: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -59,8 +64,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
-    let mut analyser = plan::build_analyser(&config, args.source.delivers_pictures(), source.is_live())?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
+    let live = source.is_live() || args.real_time;
+    let mut analyser = plan::build_analyser(&config, args.source.delivers_pictures(), live)?;
+    let (since_first, mut first) = (Stopwatch::start(), None);
     let bar = progress(args.frames);
     let mut times = StageTimes::default();
     let mut frame =
@@ -75,6 +82,12 @@ pub fn run(args: &Args) -> Result<()> {
             Step::End => break,
         }
         let read = watch.lap();
+        if args.real_time {
+            let (at, elapsed) = *first.get_or_insert((frame.time, since_first.elapsed()));
+            let due = elapsed + Duration::from_micros(u64::try_from(frame.time.micros_since(at)).unwrap_or(0));
+            std::thread::sleep(due.saturating_sub(since_first.elapsed()));
+            let _ = watch.lap(); // the wait is nobody's work
+        }
         if done == args.warm_up {
             analyser.reset_times();
         }
@@ -108,6 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
         frames_with_face: with_face,
         fps: timed as f64 / analysis_time.as_secs_f64().max(1e-9),
         arch: std::env::consts::ARCH,
+        threads: if live { "at the camera's pace, networks as `face.tracking.networks` says" } else { "one thread" },
         stations: Timed::ALL
             .iter()
             .filter_map(|&s| Line::of(s, times.of(s).or_else(|| analyser.times().of(s))?))
@@ -136,6 +150,8 @@ struct Report {
     /// Frames per second of the analysis alone, on one thread.
     fps: f64,
     arch: &'static str,
+    /// What the figures are of.
+    threads: &'static str,
     stations: Vec<Line>,
     work: Vec<Work>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,7 +226,7 @@ impl Report {
         if let Some((w, h)) = self.size {
             text.push_str(&format!(", {w}x{h}"));
         }
-        text.push_str(&format!(", {} frames, one thread, {}\n\n", self.frames, self.arch));
+        text.push_str(&format!(", {} frames, {}, {}\n\n", self.frames, self.threads, self.arch));
         text.push_str(&output::table(&rows));
         text.push_str(&format!(
             "\nanalysis alone: {:.1} frames/s; a face in {} of {} frames\n",

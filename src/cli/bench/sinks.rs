@@ -169,7 +169,8 @@ fn table(report: &Report) -> String {
         per_s(s.text),
         per_s(s.binary)
     );
-    format!("{} events through each sink, the peer has them\n\n{}{bytes}{line}", report.events, output::table(&rows))
+    let what = "until they are acknowledged or, where nobody does that, until the system has taken them";
+    format!("{} events through each sink, {what}\n\n{}{bytes}{line}", report.events, output::table(&rows))
 }
 
 #[cfg(test)]

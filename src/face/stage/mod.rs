@@ -1,113 +1,20 @@
 //! The face stage: detects, tracks and names the faces of a stream of pictures.
 
-use super::track_config::{InvalidSetting, TrackerConfig, within};
+mod beside;
+mod config;
+mod eyes;
+
 use super::tracker::{Anchored, Tracker};
-use super::{Anchor, DetectedFace, FaceDetector, FaceError, LandmarkNet};
+use super::{Anchor, FaceError};
 use crate::frame::{Face, FaceId, Luma};
 use crate::geometry::{Px, Rect};
 use crate::landmarks::{PerLandmark, iod};
 use crate::time::Timestamp;
+use beside::{Beside, Errand, Task};
+pub use config::{FaceConfig, NetworkPlace};
+use eyes::{Eyes, Followed, Runs, nanoseconds};
 use log::{debug, trace};
-use serde::{Deserialize, Serialize};
 use std::time::Instant;
-
-/// Settings of the face stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FaceConfig {
-    /// Most faces followed at a time, 1 to 16. Default 4.
-    pub max_faces: usize,
-    /// Smallest inter-ocular distance of a face that is followed, in pixels. Micro-expressions move landmarks by
-    /// 0.02 of it. Default 24.
-    pub min_iod_px: f32,
-    /// Time between two runs of the detector while no face is followed, or one has just been lost, in ms. Default 100.
-    pub search_ms: f32,
-    /// Time between two runs of the detector while faces are followed and there is room for more, in ms. Default 1000.
-    pub detect_ms: f32,
-    /// Time between two looks of the landmark network at a followed face, in ms. Default 250.
-    pub anchor_ms: f32,
-    /// Score from which a detection counts, 0 to 1. Default 0.5.
-    pub min_score: f32,
-    /// Probability of the landmark network that there is a face, below which there is none, 0 to 1. Default 0.5.
-    pub min_presence: f32,
-    /// Share of the landmarks that must be found for a face to be followed without doubt, 0 to 1; below it the network
-    /// looks at once. Default 0.5.
-    pub min_found: f32,
-    /// Time for which a face may stay in doubt before it is lost, in ms. Default 300.
-    pub doubt_ms: f32,
-    /// Time for which a lost face keeps its id, if it comes back near its last place, in ms. Default 1000.
-    pub remember_ms: f32,
-    /// How one face is followed.
-    pub tracker: TrackerConfig,
-}
-
-impl Default for FaceConfig {
-    fn default() -> Self {
-        Self {
-            max_faces: 4,
-            min_iod_px: 24.0,
-            search_ms: 100.0,
-            detect_ms: 1000.0,
-            anchor_ms: 250.0,
-            min_score: 0.5,
-            min_presence: 0.5,
-            min_found: 0.5,
-            doubt_ms: 300.0,
-            remember_ms: 1000.0,
-            tracker: TrackerConfig::default(),
-        }
-    }
-}
-
-impl FaceConfig {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// Names the first value that cannot be used.
-    pub fn check(&self) -> Result<(), InvalidSetting> {
-        within("max_faces", self.max_faces as f64, 1.0, 16.0)?;
-        within("min_iod_px", f64::from(self.min_iod_px), 8.0, 2000.0)?;
-        for (key, ms) in [
-            ("search_ms", self.search_ms),
-            ("detect_ms", self.detect_ms),
-            ("anchor_ms", self.anchor_ms),
-            ("doubt_ms", self.doubt_ms),
-            ("remember_ms", self.remember_ms),
-        ] {
-            within(key, f64::from(ms), 0.0, 600_000.0)?;
-        }
-        for (key, share) in
-            [("min_score", self.min_score), ("min_presence", self.min_presence), ("min_found", self.min_found)]
-        {
-            within(key, f64::from(share), 0.0, 1.0)?;
-        }
-        self.tracker.check()
-    }
-
-    /// The stage, with these networks.
-    ///
-    /// # Errors
-    /// When a setting cannot be used.
-    pub fn build(
-        &self,
-        detector: Box<dyn FaceDetector>,
-        net: Box<dyn LandmarkNet>,
-    ) -> Result<FaceStage, InvalidSetting> {
-        self.check()?;
-        Ok(FaceStage {
-            config: self.clone(),
-            detector,
-            net,
-            tracks: Vec::with_capacity(self.max_faces),
-            remembered: Vec::with_capacity(REMEMBERED),
-            detected: Vec::with_capacity(32),
-            last: None,
-            searched: None,
-            next_id: 0,
-            work: FaceWork::default(),
-        })
-    }
-}
 
 /// Most lost faces that are remembered.
 const REMEMBERED: usize = 16;
@@ -141,6 +48,30 @@ pub struct FaceWork {
     pub key_changes: u64,
 }
 
+impl FaceWork {
+    fn add(&mut self, runs: Runs) {
+        self.detector_runs += runs.detector;
+        self.detector_ns += runs.detector_ns;
+        self.net_runs += runs.net;
+        self.net_ns += runs.net_ns;
+    }
+}
+
+/// A picture of the stream.
+#[derive(Debug, Clone, Copy)]
+struct Shot<'a> {
+    time: Timestamp,
+    picture: &'a Luma,
+}
+
+/// Where the networks run.
+enum Networks {
+    /// In the frame loop.
+    Inline(Eyes),
+    /// On a thread of their own.
+    Beside(Beside),
+}
+
 #[derive(Debug)]
 struct Track {
     id: FaceId,
@@ -162,15 +93,18 @@ struct Remembered {
 /// Finds and follows the faces of a stream. Built by [`FaceConfig::build`].
 pub struct FaceStage {
     config: FaceConfig,
-    detector: Box<dyn FaceDetector>,
-    net: Box<dyn LandmarkNet>,
+    networks: Networks,
     tracks: Vec<Track>,
     remembered: Vec<Remembered>,
-    detected: Vec<DetectedFace>,
+    /// Memory of a search in the frame loop: the faces to pass over, and those found.
+    followed: Vec<Followed>,
+    found: Vec<Anchor>,
     /// Time of the last picture.
     last: Option<Timestamp>,
     /// Time of the last run of the detector.
     searched: Option<Timestamp>,
+    /// Counts the resets.
+    era: u32,
     next_id: u32,
     work: FaceWork,
 }
@@ -186,7 +120,7 @@ impl FaceStage {
     ///
     /// Ids are stable: a face keeps its id as long as it is followed, and gets it back when it returns near its last
     /// place within [`FaceConfig::remember_ms`]. Ids are never used twice. The networks run only at the start, after a
-    /// loss and at intervals; in between nothing is allocated.
+    /// loss and at intervals, in here or beside ([`FaceConfig::networks`]); nothing else allocates.
     ///
     /// # Errors
     /// When a network cannot be run. The tracks stay; the next picture may be tried.
@@ -201,10 +135,19 @@ impl FaceStage {
         if picture.width() == 0 || picture.height() == 0 {
             return Ok(());
         }
-        self.follow(time, picture);
-        self.anchor(time, picture)?;
-        self.drop_lost(time, picture);
-        self.search(time, picture)?;
+        let now = Shot { time, picture };
+        self.follow(now);
+        if let Networks::Beside(beside) = &mut self.networks {
+            if let Some(errand) = beside.answered()? {
+                self.welcome(now, errand)?;
+            }
+            self.drop_lost(now);
+            self.send_out(now)?;
+        } else {
+            self.anchor(now)?;
+            self.drop_lost(now);
+            self.search(now)?;
+        }
         faces.extend(self.tracks.iter().map(|t| t.tracker.face(t.id)));
         Ok(())
     }
@@ -214,6 +157,7 @@ impl FaceStage {
         self.tracks.clear();
         self.remembered.clear();
         (self.last, self.searched) = (None, None);
+        self.era = self.era.wrapping_add(1);
     }
 
     /// What has been done since the start.
@@ -221,7 +165,7 @@ impl FaceStage {
         self.work
     }
 
-    fn follow(&mut self, time: Timestamp, picture: &Luma) {
+    fn follow(&mut self, Shot { time, picture }: Shot<'_>) {
         let begin = Instant::now();
         for t in &mut self.tracks {
             let standing = t.tracker.follow(time, picture);
@@ -237,9 +181,9 @@ impl FaceStage {
         self.work.lk_ns += nanoseconds(begin);
     }
 
-    /// Lets the network look at the track that has waited longest, and at all that are in doubt.
-    fn anchor(&mut self, time: Timestamp, picture: &Luma) -> Result<(), FaceError> {
-        let wait = |t: &Track| time.ms_since(t.tracker.anchored()) as f32;
+    /// In the frame loop: lets the network look at the track that has waited longest, and at all that are in doubt.
+    fn anchor(&mut self, now: Shot<'_>) -> Result<(), FaceError> {
+        let wait = |t: &Track| now.time.ms_since(t.tracker.anchored()) as f32;
         let routine = self
             .tracks
             .iter()
@@ -248,39 +192,103 @@ impl FaceStage {
             .max_by(|(_, a), (_, b)| wait(a).total_cmp(&wait(b)))
             .map(|(i, _)| i);
         for i in 0..self.tracks.len() {
-            let Some(t) = self.tracks.get_mut(i) else { continue };
+            let Some(t) = self.tracks.get(i) else { continue };
             let urgent = t.doubt.is_some() && wait(t) >= self.config.search_ms;
-            if !(urgent || routine == Some(i)) {
-                continue;
-            }
-            let roi = t.tracker.roi();
-            let begin = Instant::now();
-            let looked = self.net.landmarks(picture, &roi);
-            self.work.net_runs += 1;
-            self.work.net_ns += nanoseconds(begin);
-            let anchor = looked?;
-            let sees = anchor.presence >= self.config.min_presence;
-            match if sees { t.tracker.anchor(time, picture, &anchor) } else { t.tracker.skip_anchor(time) } {
-                Anchored::Pulled => t.misses = 0,
-                Anchored::Restarted => {
-                    debug!("face {}: the landmarks had left the face; started anew", t.id.0);
-                    (t.misses, t.doubt) = (0, None);
-                    self.work.restarts += 1;
-                }
-                Anchored::Refused => t.misses += 1,
-            }
-            // in doubt and not found by Lucas-Kanade, but the network sees a face there: begin from what it sees
-            if sees && t.doubt.is_some_and(|d| time.ms_since(d) as f32 >= self.config.doubt_ms) {
-                t.tracker.restart(time, picture, &anchor, false);
-                self.work.restarts += 1;
-                t.doubt = None;
+            let Networks::Inline(eyes) = &mut self.networks else { break };
+            if urgent || routine == Some(i) {
+                let mut runs = Runs::default();
+                let looked = eyes.look(now.picture, &t.tracker.roi(), &mut runs);
+                self.work.add(runs);
+                let seen = looked?;
+                self.looked(i, now, now, &seen, &seen);
             }
         }
         Ok(())
     }
 
+    /// Takes in what the network saw of a track in the picture `then`, which is `carried` to the picture `now`.
+    fn looked(&mut self, i: usize, now: Shot<'_>, then: Shot<'_>, seen: &Anchor, carried: &Anchor) {
+        let Some(t) = self.tracks.get_mut(i) else { return };
+        let sees = seen.presence >= self.config.min_presence;
+        let mut begin_anew = |tracker: &mut Tracker| {
+            let done = tracker.restart(then.time, then.picture, seen, false);
+            if done {
+                catch_up(tracker, then, now);
+                self.work.restarts += 1;
+            }
+            done
+        };
+        match if sees { t.tracker.anchor(now.time, carried) } else { t.tracker.skip_anchor(now.time) } {
+            Anchored::Pulled => t.misses = 0,
+            Anchored::Astray if begin_anew(&mut t.tracker) => {
+                debug!("face {}: the landmarks had left the face; started anew", t.id.0);
+                (t.misses, t.doubt) = (0, None);
+            }
+            Anchored::Astray | Anchored::Refused => t.misses += 1,
+        }
+        // in doubt and not found by Lucas-Kanade, but the network sees a face there: begin from what it sees
+        if sees && t.doubt.is_some_and(|d| now.time.ms_since(d) as f32 >= self.config.doubt_ms) {
+            begin_anew(&mut t.tracker);
+            t.doubt = None;
+        }
+    }
+
+    /// Beside the frame loop: takes in an answer of the networks, given to a picture of some frames ago.
+    fn welcome(&mut self, now: Shot<'_>, mut errand: Box<Errand>) -> Result<(), FaceError> {
+        self.work.add(errand.runs);
+        let outcome = std::mem::replace(&mut errand.outcome, Ok(()));
+        if outcome.is_ok() && errand.era == self.era {
+            let then = Shot { time: errand.time, picture: &errand.picture };
+            match errand.task {
+                Task::Look { face, .. } => {
+                    let place = self.tracks.iter().position(|t| t.id == face); // it may have been lost meanwhile
+                    if let (Some(i), Some(seen)) = (place, errand.found.first())
+                        && let Some(carried) = self.tracks[i].tracker.carry(&errand.stance, seen)
+                    {
+                        self.looked(i, now, then, seen, &carried);
+                    }
+                }
+                Task::Search { .. } => errand.found.iter().for_each(|seen| self.begin(now, then, seen)),
+            }
+        }
+        if let Networks::Beside(beside) = &mut self.networks {
+            beside.keep(errand);
+        }
+        outcome
+    }
+
+    /// Beside the frame loop: sends the networks out for what has waited longest, measured by how long it may wait.
+    fn send_out(&mut self, now: Shot<'_>) -> Result<(), FaceError> {
+        let overdue = |since: Timestamp, interval: f32| now.time.ms_since(since) as f32 / interval.max(1.0);
+        let look = |t: &Track| {
+            let interval = if t.doubt.is_some() { self.config.search_ms } else { self.config.anchor_ms };
+            (overdue(t.tracker.anchored(), interval), Task::Look { face: t.id, roi: t.tracker.roi() })
+        };
+        let room = self.config.max_faces.saturating_sub(self.tracks.len());
+        let search = self.searched.map_or(f32::INFINITY, |s| overdue(s, self.search_interval()));
+        let search = (room > 0).then_some((search, Task::Search { room }));
+        let due = self.tracks.iter().map(look).chain(search).filter(|(overdue, _)| *overdue >= 1.0);
+        let Some((_, task)) = due.max_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(()) };
+        let Networks::Beside(beside) = &mut self.networks else { return Ok(()) };
+        let Some(mut errand) = beside.at_home() else { return Ok(()) };
+        (errand.task, errand.time, errand.era) = (task, now.time, self.era);
+        errand.picture.copy_from(now.picture);
+        errand.followed.clear();
+        match task {
+            Task::Look { face, .. } => {
+                errand.stance =
+                    self.tracks.iter().find(|t| t.id == face).map(|t| t.tracker.stance()).unwrap_or_default();
+            }
+            Task::Search { .. } => {
+                self.searched = Some(now.time);
+                errand.followed.extend(self.tracks.iter().map(|t| Followed::of(&t.tracker.landmarks())));
+            }
+        }
+        beside.send(errand)
+    }
+
     /// Moves the tracks that are lost to the remembered ones, and forgets those that have been lost for long.
-    fn drop_lost(&mut self, time: Timestamp, picture: &Luma) {
+    fn drop_lost(&mut self, Shot { time, picture }: Shot<'_>) {
         let remember = self.config.remember_ms;
         self.remembered.retain(|r| (time.ms_since(r.lost) as f32) <= remember);
         let mut i = 0;
@@ -324,86 +332,59 @@ impl FaceStage {
         self.tracks[..i].iter().any(|o| same_face(&o.tracker.landmarks(), &points)).then_some("runs into another")
     }
 
-    /// Runs the detector where it is due, and begins tracks.
-    fn search(&mut self, time: Timestamp, picture: &Luma) -> Result<(), FaceError> {
-        let interval = if self.tracks.is_empty() || !self.remembered.is_empty() {
-            self.config.search_ms
-        } else {
-            self.config.detect_ms
-        };
-        let due = self.searched.is_none_or(|s| time.ms_since(s) as f32 >= interval);
-        if self.tracks.len() >= self.config.max_faces || !due {
+    fn search_interval(&self) -> f32 {
+        let searching = self.tracks.is_empty() || !self.remembered.is_empty();
+        if searching { self.config.search_ms } else { self.config.detect_ms }
+    }
+
+    /// In the frame loop: runs the detector where it is due, and begins tracks.
+    fn search(&mut self, now: Shot<'_>) -> Result<(), FaceError> {
+        let room = self.config.max_faces.saturating_sub(self.tracks.len());
+        let due = self.searched.is_none_or(|s| now.time.ms_since(s) as f32 >= self.search_interval());
+        let Networks::Inline(eyes) = &mut self.networks else { return Ok(()) };
+        if room == 0 || !due {
             return Ok(());
         }
-        self.searched = Some(time);
-        let begin = Instant::now();
-        let mut detected = std::mem::take(&mut self.detected);
-        let done = self.detector.detect(picture, &mut detected);
-        self.work.detector_runs += 1;
-        self.work.detector_ns += nanoseconds(begin);
-        let mut result = done;
-        for found in &detected {
-            if result.is_err() || self.tracks.len() >= self.config.max_faces {
-                break;
-            }
-            if found.score >= self.config.min_score && !self.is_followed(&found.bounds) {
-                result = self.begin(time, picture, found);
-            }
-        }
-        self.detected = detected;
+        self.searched = Some(now.time);
+        self.followed.clear();
+        self.followed.extend(self.tracks.iter().map(|t| Followed::of(&t.tracker.landmarks())));
+        let mut runs = Runs::default();
+        let mut found = std::mem::take(&mut self.found);
+        let result = eyes.search(now.picture, &mut self.followed, room, &mut found, &mut runs);
+        self.work.add(runs);
+        found.iter().for_each(|seen| self.begin(now, now, seen));
+        self.found = found;
         result
     }
 
-    fn is_followed(&self, bounds: &Rect) -> bool {
-        self.tracks.iter().any(|t| {
-            let points = t.tracker.landmarks();
-            let own = Rect::around(points.iter().copied());
-            // detectors box the face differently than its landmarks do: the middle decides as well
-            own.iou(bounds) > 0.3 || own.centre().distance(bounds.centre()) < 0.7 * iod(&points)
-        })
-    }
-
-    fn begin(&mut self, time: Timestamp, picture: &Luma, found: &DetectedFace) -> Result<(), FaceError> {
-        let Some(first) = self.look(picture, found)? else { return Ok(()) };
-        // the second look is from where all later ones will be
-        let closer = DetectedFace { roi: first.roi, ..*found };
-        let Some(anchor) = self.look(picture, &closer)? else { return Ok(()) };
-        let size = iod(&anchor.points);
+    /// Begins a track at a face that was seen in the picture `then`, and brings it to the picture `now`.
+    fn begin(&mut self, now: Shot<'_>, then: Shot<'_>, seen: &Anchor) {
+        let size = iod(&seen.points);
         if !(size >= self.config.min_iod_px) {
             trace!("a face with an inter-ocular distance of {size:.0} px is too small");
-            return Ok(());
+            return;
         }
-        if self.tracks.iter().any(|t| same_face(&t.tracker.landmarks(), &anchor.points)) {
-            return Ok(());
+        if self.tracks.iter().any(|t| same_face(&t.tracker.landmarks(), &seen.points)) {
+            return;
         }
-        let anchor = Anchor { roi: first.roi, ..anchor };
-        if let Some(mut track) = self.recall(time, &anchor) {
-            if track.tracker.restart(time, picture, &anchor, false) {
+        if let Some(mut track) = self.recall(then.time, seen) {
+            if track.tracker.restart(then.time, then.picture, seen, false) {
                 debug!("face {}: found again", track.id.0);
+                catch_up(&mut track.tracker, then, now);
                 (track.doubt, track.misses) = (None, 0);
                 self.tracks.push(track);
                 self.work.begun += 1;
             }
-            return Ok(());
+            return;
         }
-        if let Some(tracker) = Tracker::start(&self.config.tracker, time, picture, &anchor, true) {
+        if let Some(mut tracker) = Tracker::start(&self.config.tracker, then.time, then.picture, seen, true) {
             let id = FaceId(self.next_id);
             self.next_id = self.next_id.wrapping_add(1);
             debug!("face {}: found, inter-ocular distance {size:.0} px", id.0);
+            catch_up(&mut tracker, then, now);
             self.tracks.push(Track { id, tracker, doubt: None, misses: 0 });
             self.work.begun += 1;
         }
-        Ok(())
-    }
-
-    /// One look of the network; `None` when it sees no face.
-    fn look(&mut self, picture: &Luma, at: &DetectedFace) -> Result<Option<Anchor>, FaceError> {
-        let begin = Instant::now();
-        let looked = self.net.landmarks(picture, &at.roi);
-        self.work.net_runs += 1;
-        self.work.net_ns += nanoseconds(begin);
-        let anchor = looked?;
-        Ok((anchor.presence >= self.config.min_presence).then_some(anchor))
     }
 
     /// The remembered face that this one most probably is.
@@ -432,6 +413,9 @@ fn same_face(a: &PerLandmark<Px>, b: &PerLandmark<Px>) -> bool {
     d[d.len() / 2] < 0.33 * iod(a).min(iod(b))
 }
 
-fn nanoseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// Follows a track that began at an earlier picture into the present one.
+fn catch_up(tracker: &mut Tracker, then: Shot<'_>, now: Shot<'_>) {
+    if then.time < now.time {
+        tracker.follow(now.time, now.picture);
+    }
 }
