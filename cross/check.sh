@@ -2,7 +2,7 @@
 # Builds the boards' binaries quickly (profile ci-cross) and compares their events under emulation with this machine's.
 # What cannot be had here (the target's standard library, the emulator) is said loudly and ends with status 69.
 #
-#   cross/check.sh [aarch64|armv7]...     both when none is named
+#   cross/check.sh [aarch64|armv7]...     both when none is named; MERCAM=FILE: this machine's binary
 #
 # The C library's floor is checked in these binaries too: it depends on what is linked, not on the optimisation.
 set -eu

@@ -43,6 +43,13 @@ install_missing() {
                 need '[ -d /usr/aarch64-linux-gnu/lib ]' libc6-arm64-cross
                 need '[ -d /usr/arm-linux-gnueabihf/lib ]' libc6-armhf-cross
                 ;;
+            sqlite3) need 'command -v sqlite3' sqlite3 ;;
+            vm)
+                need 'command -v qemu-system-x86_64' qemu-system-x86
+                for tool in cpio bc make; do need "command -v $tool" "$tool"; done
+                need 'command -v xz' xz-utils
+                need 'command -v readelf' binutils
+                ;;
             venv) need 'python3 -c "import venv, ensurepip"' python3-venv ;;
             *) missing="$missing $package" ;;
         esac

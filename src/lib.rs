@@ -23,7 +23,10 @@ pub mod image;
 pub mod landmarks;
 pub mod metrics;
 pub mod movement;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 pub mod pipeline;
+pub mod precision;
 pub mod sinks;
 pub mod spool;
 pub mod spotting;

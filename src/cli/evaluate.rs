@@ -10,9 +10,12 @@ use crate::evaluate::play::{PlayError, Wish, play};
 use crate::evaluate::set::SetReport;
 use crate::evaluate::text::Table;
 use crate::evaluate::{Clip, Report, Truth, curve, plot};
+use crate::face::models::Store;
+use crate::health::indicator::IndicatorConfig;
 use crate::pipeline::shutdown::Shutdown;
-use crate::synth::SyntheticConfig;
-use crate::synth::recipe::{Opener, Recipe, Take};
+use crate::precision::{self, MeasureError, measure};
+use crate::synth::recipe::{Recipe, Take};
+use crate::synth::{Film, SyntheticConfig};
 use crate::time::Timestamp;
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +29,8 @@ Truth is what `mercam synth` wrote beside a video, or an annotation sheet of CAS
 saved as CSV. Detections come from a file that `mercam run --sink file:FILE` wrote, from a folder with one such file for
 each video of the sheet (VIDEO.jsonl), from another spotter's table of intervals (.csv), or from the line itself, which
 is run when --source is given. A `synthetic:` source brings its own truth. With --recipe the line is run on every film
-of a set (see `mercam synth --help`), and the figures are told by take.
+of a set (see `mercam synth --help`), and the figures are told by take. With --tracking the landmarks themselves are
+held against the exact movement of the skin, beside those of the landmark network alone.
 
 A detection is right when its intersection over union with an event is 0.5 or more, one to one; all clips count as one
 long video (the MEGC rule). STRS is F1 of micro spotting times F1 of recognition on what was found.
@@ -38,6 +42,7 @@ Examples:
   mercam evaluate --truth CASME3_part_A.csv --detections events/ --json scores.json
   mercam evaluate --recipe tests/recipes/held_back.toml --json held_back.json
   mercam evaluate --recipe tests/recipes/detectability.toml --curve 0.5
+  mercam evaluate --tracking --recipe tests/recipes/tracking.toml --data target/fixtures
   mercam evaluate --truth SAMM_LV.csv --video 006_1 --source 'images:samm/006_1?fps=200'";
 
 /// Arguments of `evaluate`.
@@ -56,6 +61,9 @@ pub struct Args {
     /// Run the line on the films of this recipe (TOML)
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["source", "truth", "detections"])]
     recipe: Option<PathBuf>,
+    /// Tell how precisely landmarks follow in the films of the recipe, instead of what is spotted
+    #[arg(long, requires = "recipe", conflicts_with_all = ["curve", "plot"])]
+    tracking: bool,
     /// Folder in which relative paths of the recipe begin [default: the recipe's own]
     #[arg(long, value_name = "DIR", requires = "recipe")]
     data: Option<PathBuf>,
@@ -113,8 +121,12 @@ pub fn run(args: &Args) -> Result<()> {
     {
         return Err(Error::usage(anyhow!("--curve is {rate}; it must be false alarms per minute, 0 or more")));
     }
+    if let (Some(path), true) = (&args.recipe, args.tracking) {
+        return tracking(args, path, &config);
+    }
     if let Some(path) = &args.recipe {
-        let (recipe, clips) = films(args, path, &config)?;
+        let (recipe, clips) =
+            films(args, path, &config, &|take, seed, film, show| spotted(args, take, seed, film, &config, show))?;
         let set = SetReport::new(&recipe.about, &clips, args.iou, args.curve);
         let json = serde_json::to_string_pretty(&set).map_err(Error::failure)? + "\n";
         let mut tables = vec![set.summary()];
@@ -150,6 +162,11 @@ impl Args {
         if let Some(path) = &self.plot {
             write(path, &plot::html(clips, report))?;
         }
+        self.show(json, tables)
+    }
+
+    /// Writes the JSON and prints the tables.
+    fn show(&self, json: &str, tables: &[Table]) -> Result<()> {
         match &self.json {
             Some(path) if path == Path::new("-") => return output::print(json),
             Some(path) => write(path, json)?,
@@ -240,7 +257,7 @@ fn played(args: &Args, spec: &SourceSpec, config: &Config) -> Result<Clip> {
         _ => return Err(Error::usage(anyhow!("one source goes with one --truth"))),
     };
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&spec)?;
+    let mut source = plan::open_source(&spec, &IndicatorConfig::default())?;
     let mut analyser = plan::build_analyser(config, spec.delivers_pictures(), source.is_live())?;
     let bar = ProgressBar::new((clip.seconds * 10.0) as u64);
     let style = ProgressStyle::with_template("{bar:40} {percent} % of {msg}, {eta} left");
@@ -266,43 +283,53 @@ fn play_error(e: PlayError) -> Error {
     }
 }
 
-/// The films of a recipe with the detections of the line.
-fn films(args: &Args, path: &Path, config: &Config) -> Result<(Recipe, Vec<Clip>)> {
+/// What is made of a film: take, seed, film, and a call that shows how far it is and says whether to go on.
+type Work<'a, T> = dyn Fn(&Take, u64, &mut Film, &dyn Fn(f64) -> bool) -> Result<T> + Sync + 'a;
+
+/// Does the work on each film of a recipe, several at a time, and gives the results in the recipe's order.
+fn films<T: Send>(args: &Args, path: &Path, config: &Config, work: &Work<'_, T>) -> Result<(Recipe, Vec<T>)> {
     let (mut recipe, folder) = synth::read_recipe(path, args.data.as_ref())?;
     if let Some(unknown) = args.take.iter().find(|name| recipe.takes.iter().all(|t| t.name != **name)) {
-        let names: Vec<&str> = recipe.takes.iter().map(|t| t.name.as_str()).collect();
+        let mut names: Vec<&str> = recipe.takes.iter().map(|t| t.name.as_str()).collect();
+        names.dedup();
         return Err(Error::usage(anyhow!("no take is named `{unknown}`; the recipe has: {}", names.join(", "))));
     }
     recipe.takes.retain(|t| args.take.is_empty() || args.take.contains(&t.name));
     let most = args.seeds.unwrap_or(usize::MAX).max(1);
     recipe.takes.iter_mut().for_each(|t| t.seeds.truncate(most));
-    let work: Vec<(&Take, u64)> = recipe.takes.iter().flat_map(|t| t.seeds.iter().map(move |s| (t, *s))).collect();
-    if work.iter().any(|(t, _)| t.face.has_pictures()) {
+    let todo: Vec<(&Take, u64)> = recipe.takes.iter().flat_map(|t| t.seeds.iter().map(move |s| (t, *s))).collect();
+    if todo.iter().any(|(t, _)| t.face.has_pictures()) {
         super::models::ensure(&config.face.networks())?;
     }
     let opener = Mutex::new(synth::opener(&folder, &recipe.takes, &config.face)?);
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let bar = ProgressBar::new(1000 * work.len() as u64);
+    let bar = ProgressBar::new(1000 * todo.len() as u64);
     let style = ProgressStyle::with_template("{bar:40} {percent} % {msg}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results: Mutex<Vec<(usize, Result<Clip>)>> = Mutex::new(Vec::new());
+    let results: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..args.jobs.clamp(1, 64) {
             scope.spawn(|| {
                 loop {
                     let k = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(&(take, seed)) = work.get(k) else { return };
+                    let Some(&(take, seed)) = todo.get(k) else { return };
                     let show = |share: f64| {
                         bar.set_position((1000.0 * (done.load(Ordering::Relaxed) as f64 + share)) as u64);
+                        !stop.requested()
                     };
-                    bar.set_message(format!("{}, seed {seed}", take.name));
-                    let clip = film(args, take, seed, &opener, config, &stop, &show);
-                    let failed = clip.is_err();
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((k, clip));
+                    let name = format!("{}, seed {seed}", take.name);
+                    bar.set_message(name.clone());
+                    let film = {
+                        let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
+                        opener.open(take, seed, &mut |_| {}).map_err(|e| synth::open_error(e).context(name))
+                    };
+                    let result = film.and_then(|mut film| work(take, seed, &mut film, &show));
+                    let failed = result.is_err();
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((k, result));
                     done.fetch_add(1, Ordering::Relaxed);
                     if failed {
-                        next.store(work.len(), Ordering::Relaxed); // nobody begins another one
+                        next.store(todo.len(), Ordering::Relaxed); // nobody begins another one
                         return;
                     }
                 }
@@ -312,33 +339,25 @@ fn films(args: &Args, path: &Path, config: &Config) -> Result<(Recipe, Vec<Clip>
     bar.finish_and_clear();
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|r| r.0);
-    let clips = results.into_iter().map(|r| r.1).collect::<Result<Vec<Clip>>>()?;
-    Ok((recipe, clips))
+    let results = results.into_iter().map(|r| r.1).collect::<Result<Vec<T>>>()?;
+    Ok((recipe, results))
 }
 
 /// One film through the line.
-fn film(
+fn spotted(
     args: &Args,
     take: &Take,
     seed: u64,
-    opener: &Mutex<Opener>,
+    film: &mut Film,
     config: &Config,
-    stop: &Shutdown,
-    show: &dyn Fn(f64),
+    show: &dyn Fn(f64) -> bool,
 ) -> Result<Clip> {
     let name = format!("{}, seed {seed}", take.name);
-    let mut film = {
-        let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
-        opener.open(take, seed, &mut |_| {}).map_err(|e| synth::open_error(e).context(name.clone()))?
-    };
-    let mut clip = Clip::of(&film, &take.name, name.clone());
+    let mut clip = Clip::of(film, &take.name, name.clone());
     let mut analyser = plan::build_analyser(config, take.face.has_pictures(), false)?;
     let wish = Wish { limit: None, traces: args.plot.is_some().then_some(config.analysis.movement) };
     let seconds = film.seconds();
-    let played = play(&mut film, &mut analyser, wish, &mut |t| {
-        show((t.as_secs() / seconds).min(1.0));
-        !stop.requested()
-    });
+    let played = play(film, &mut analyser, wish, &mut |t| show((t.as_secs() / seconds).min(1.0)));
     let played = played.map_err(|e| play_error(e).context(name))?;
     let unseen = 1.0 - played.with_face as f64 / played.frames.max(1) as f64;
     if unseen > 0.05 {
@@ -346,6 +365,35 @@ fn film(
     }
     clip.take(played);
     Ok(clip)
+}
+
+/// How precisely landmarks follow in the films of a recipe.
+fn tracking(args: &Args, path: &Path, config: &Config) -> Result<()> {
+    let (recipe, courses) = films(args, path, config, &|take, seed, film, show| {
+        let store = Store::default();
+        let mut stage = config.face.build(&store, false).map_err(Error::failure)?;
+        let mut net = config.face.landmarks.build(&store).map_err(Error::failure)?;
+        let seconds = film.seconds();
+        let course = measure(film, &mut stage, &mut net, &mut |t| show((t.as_secs() / seconds).min(1.0)));
+        course.map(|c| (take.name.clone(), c)).map_err(|e| {
+            match e {
+                MeasureError::Capture(e) => plan::capture_error(e),
+                MeasureError::NoTruth => Error::usage(e),
+                other => Error::failure(other),
+            }
+            .context(format!("{}, seed {seed}", take.name))
+        })
+    })?;
+    let mut takes: Vec<precision::Take> = Vec::new();
+    for (name, course) in &courses {
+        if takes.iter().all(|t| t.name != *name) {
+            takes.push(precision::Take::new(name));
+        }
+        takes.iter_mut().filter(|t| t.name == *name).for_each(|t| t.add(course));
+    }
+    let report = precision::Report::new(&recipe.about, &takes, config.face.tracking.tracker.contour);
+    let json = serde_json::to_string_pretty(&report).map_err(Error::failure)? + "\n";
+    args.show(&json, &report.tables())
 }
 
 /// A synthetic source as fast as it can, and its truth.

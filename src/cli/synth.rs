@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<()> {
     let seed = args.seed.or(take.seeds.first().copied()).unwrap_or(1);
     take.seeds = vec![seed];
     if args.print_recipe {
-        let recipe = Recipe { about: String::new(), takes: vec![take] };
+        let recipe = Recipe { takes: vec![take], ..Recipe::default() };
         return output::print(&toml::to_string(&recipe).map_err(Error::failure)?);
     }
     let Some(out) = &args.out else { return Err(Error::usage(anyhow!("say where to with --out FILE.y4m"))) };
@@ -153,8 +153,11 @@ impl Args {
             Some(path) => {
                 let (recipe, folder) = read_recipe(path, self.data.as_ref())?;
                 let names: Vec<String> = recipe.takes.iter().map(|t| t.name.clone()).collect();
-                let meant = |t: &Take| self.take.as_ref().is_none_or(|name| *name == t.name);
-                let take = recipe.takes.into_iter().find(meant).ok_or_else(|| {
+                let mut meant = recipe.takes;
+                meant.retain(|t| self.take.as_ref().is_none_or(|name| *name == t.name));
+                // takes of one name are of one cast, each with seeds of its own
+                let seeded = self.seed.and_then(|seed| meant.iter().position(|t| t.seeds.contains(&seed)));
+                let take = meant.into_iter().nth(seeded.unwrap_or(0)).ok_or_else(|| {
                     let wanted = self.take.as_deref().unwrap_or_default();
                     Error::usage(anyhow!("no take is named `{wanted}`; the recipe has: {}", names.join(", ")))
                 })?;

@@ -87,6 +87,27 @@ pub(crate) fn draw_units(class: Class, rng: &mut Rng) -> &'static [Au] {
     draw(table, rng)
 }
 
+/// Exercises that together move every part of the face, with the class that each mostly means.
+const DRILL: [(Class, &[Au]); 12] = [
+    (Class::Negative, &[Au::BrowLowerer]),
+    (Class::Positive, &[Au::LipCornerPuller]),
+    (Class::Negative, &[Au::NoseWrinkler]),
+    (Class::Surprise, &[Au::UpperLidRaiser]),
+    (Class::Negative, &[Au::UpperLipRaiser]),
+    (Class::Surprise, &[Au::InnerBrowRaiser, Au::OuterBrowRaiser]),
+    (Class::Negative, &[Au::ChinRaiser]),
+    (Class::Negative, &[Au::LidTightener]),
+    (Class::Negative, &[Au::LipCornerDepressor]),
+    (Class::Positive, &[Au::CheekRaiser]),
+    (Class::Negative, &[Au::LipStretcher]),
+    (Class::Negative, &[Au::LipPresser]),
+];
+
+/// Exercise number `k`; after the last one the first comes again.
+pub(crate) fn drilled(k: usize) -> (Class, &'static [Au]) {
+    DRILL[k % DRILL.len()]
+}
+
 /// Action units of a macro-expression, drawn with the real shares.
 pub(crate) fn draw_macro_units(rng: &mut Rng) -> &'static [Au] {
     draw(&MACRO, rng)

@@ -62,6 +62,9 @@ pub struct SyntheticConfig {
     pub drop: f32,
     /// Head motion: 0 none, 1 a quiet real head, up to 3. Default 1.
     pub motion: f32,
+    /// Smallest peak movement of a micro-expression of a made face in pixels, 0 to 10, in place of `script.min_peak`;
+    /// with a small `script.strength` all have just this peak. Default absent.
+    pub min_peak_px: Option<f32>,
     /// What the camera and the light do to rendered pixels.
     pub camera: CameraConfig,
     /// What the face does.
@@ -84,6 +87,7 @@ impl Default for SyntheticConfig {
             camera_noise: 1.5,
             drop: 0.0,
             motion: 1.0,
+            min_peak_px: None,
             camera: CameraConfig::default(),
             script: ScriptConfig::default(),
         }
@@ -91,7 +95,7 @@ impl Default for SyntheticConfig {
 }
 
 /// Options of a `synthetic:` string.
-pub const OPTIONS: [&str; 29] = [
+pub const OPTIONS: [&str; 31] = [
     "seed",
     "fps",
     "duration",
@@ -106,6 +110,8 @@ pub const OPTIONS: [&str; 29] = [
     "motion",
     "strength",
     "min_peak",
+    "min_peak_px",
+    "drill",
     "gap_min",
     "gap_max",
     "lead",
@@ -186,6 +192,8 @@ impl SyntheticConfig {
                 "motion" => c.motion = number(k, v, "1")?,
                 "strength" => c.script.strength = number(k, v, "1")?,
                 "min_peak" => c.script.min_peak = number(k, v, "0.012")?,
+                "min_peak_px" => c.min_peak_px = Some(number(k, v, "1")?),
+                "drill" => c.script.drill = switch(k, v)?,
                 "gap_min" => c.script.gap_min_ms = number(k, v, "1200")?,
                 "gap_max" => c.script.gap_max_ms = number(k, v, "2500")?,
                 "lead" => c.script.lead_ms = number(k, v, "2000")?,
@@ -233,6 +241,7 @@ impl SyntheticConfig {
         }
         range("strength", self.script.strength.into(), 0.0, 5.0)?;
         range("min_peak", self.script.min_peak.into(), 0.0, 0.1)?;
+        range("min_peak_px", self.min_peak_px.unwrap_or(0.0).into(), 0.0, 10.0)?;
         range("gap_min", self.script.gap_min_ms.into(), 200.0, 60_000.0)?;
         range("gap_max", self.script.gap_max_ms.into(), self.script.gap_min_ms.into(), 60_000.0)?;
         range("lead", self.script.lead_ms.into(), 0.0, 1e6)?;
@@ -253,7 +262,8 @@ impl SyntheticConfig {
     /// The script that face number `face` (from 0) plays: the truth, for whoever cannot ask the source itself because
     /// another thread has it. It is the same script, extended on demand.
     pub fn script(&self, face: u32) -> Script {
-        Script::new(self.face_seed(face), &self.script)
+        let min_peak = self.min_peak_px.map_or(self.script.min_peak, |px| px / self.placed_iod());
+        Script::new(self.face_seed(face), &ScriptConfig { min_peak, ..self.script })
     }
 
     /// Builds the source with the built-in faces.

@@ -8,7 +8,7 @@ use super::script::TruthEvent;
 use super::source::SyntheticSource;
 use crate::capture::{CaptureError, Source, Step};
 use crate::frame::Frame;
-use crate::geometry::Px;
+use crate::geometry::{Iod, Px};
 use crate::landmarks::PerLandmark;
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -92,6 +92,23 @@ impl Film {
         match &self.source {
             Kind::Made(s) => s.truth(),
             Kind::Clip(s) => s.truth(),
+        }
+    }
+
+    /// The point of the first face that is seen at the pixel `q` of the frame delivered last, as it lies in the neutral face
+    /// at rest. `None` in a real film, and where no pictures are delivered.
+    pub fn skin(&self, q: Px) -> Option<Iod> {
+        match &self.source {
+            Kind::Made(s) => s.skin(0, q),
+            Kind::Clip(_) => None,
+        }
+    }
+
+    /// The pixel at which a point from [`Self::skin`] is seen in the frame delivered last.
+    pub fn seen(&self, p: Iod) -> Option<Px> {
+        match &self.source {
+            Kind::Made(s) => s.seen(0, p),
+            Kind::Clip(_) => None,
         }
     }
 

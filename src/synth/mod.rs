@@ -8,6 +8,7 @@
 
 mod au;
 mod camera;
+mod cast;
 mod class;
 mod clip;
 mod config;
@@ -28,6 +29,7 @@ pub mod truth_file;
 
 pub use au::{Activation, Au, Side};
 pub use camera::{CameraConfig, Disturbance, DisturbanceKind};
+pub use cast::Actor;
 pub use class::Class;
 pub use clip::{ClipSource, FollowError, Followed};
 pub use config::{OPTIONS, Pace, Render, SyntheticConfig};

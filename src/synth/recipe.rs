@@ -15,6 +15,7 @@
 //! camera = { jpeg = 90 }
 //! ```
 
+use super::cast::Actor;
 use super::clip::{ClipSource, FollowError, Followed};
 use super::config::{Pace, Render, SyntheticConfig};
 use super::film::Film;
@@ -40,6 +41,10 @@ pub struct Recipe {
     /// What the set is for, in a sentence.
     #[serde(default)]
     pub about: String,
+    /// People for the takes whose face is `cast`; empty once the recipe has been read, because each of those takes has
+    /// then become one for each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cast: Vec<Actor>,
     /// The films, several of a kind in each take.
     #[serde(rename = "take")]
     pub takes: Vec<Take>,
@@ -52,7 +57,8 @@ pub struct Take {
     /// Its name in tables; takes of one name are reported together.
     pub name: String,
     /// `drawn` (the built-in face), `landmarks` (the same without pictures), `photo:FILE` (the
-    /// clearest face of a photo; `#2` for the second from the left), `clip:URI` (a film of one person, as in `clip:y4m:FILE`). Default `drawn`.
+    /// clearest face of a photo; `#2` for the second from the left), `clip:URI` (a film of one person, as in
+    /// `clip:y4m:FILE`), or in a recipe with a cast `cast` (a take for each of them). Default `drawn`.
     pub face: FaceSpec,
     /// One film for each; a seed names the script, the motion and all noise. Default `[1]`.
     pub seeds: Vec<u64>,
@@ -79,6 +85,8 @@ pub enum FaceSpec {
     Photo(PathBuf, usize),
     /// In a film: its source.
     Clip(String),
+    /// Each of the recipe's cast.
+    Cast,
 }
 
 impl FromStr for FaceSpec {
@@ -87,6 +95,7 @@ impl FromStr for FaceSpec {
         match text.split_once(':') {
             None if text == "drawn" => Ok(Self::Drawn),
             None if text == "landmarks" => Ok(Self::Landmarks),
+            None if text == "cast" => Ok(Self::Cast),
             Some(("photo", file)) if !file.is_empty() => match file.rsplit_once('#') {
                 Some((file, n)) => match n.parse() {
                     Ok(n) if n >= 1 => Ok(Self::Photo(file.into(), n)),
@@ -110,6 +119,7 @@ impl fmt::Display for FaceSpec {
             Self::Photo(file, 0) => write!(f, "photo:{}", file.display()),
             Self::Photo(file, n) => write!(f, "photo:{}#{n}", file.display()),
             Self::Clip(uri) => write!(f, "clip:{uri}"),
+            Self::Cast => f.write_str("cast"),
         }
     }
 }
@@ -171,13 +181,19 @@ impl Recipe {
     /// # Errors
     /// With line and key where it is wrong.
     pub fn from_toml(text: &str) -> Result<Self, OpenError> {
-        let recipe: Self = toml::from_str(text)?;
+        let mut recipe: Self = toml::from_str(text)?;
         if recipe.takes.is_empty() {
             return Err(OpenError::Empty("the recipe has no [[take]]".into()));
         }
         if let Some(t) = recipe.takes.iter().find(|t| t.seeds.is_empty()) {
             return Err(OpenError::Empty(format!("take `{}` has no seeds", t.name)));
         }
+        if let Some(t) = recipe.takes.iter().find(|t| t.face == FaceSpec::Cast && recipe.cast.is_empty()) {
+            return Err(OpenError::Empty(format!("take `{}` is for the cast, and the recipe has no [[cast]]", t.name)));
+        }
+        let cast = std::mem::take(&mut recipe.cast);
+        let takes = std::mem::take(&mut recipe.takes);
+        recipe.takes = takes.into_iter().flat_map(|t| super::cast::each(t, &cast)).collect();
         Ok(recipe)
     }
 }
@@ -221,12 +237,15 @@ impl Opener {
                 };
                 Ok(Film::made(config.build_with(&portrait)?, &config)?)
             }
+            FaceSpec::Cast => {
+                Err(OpenError::Empty("face `cast` says something in a recipe with a [[cast]] only".into()))
+            }
             FaceSpec::Clip(uri) => {
                 let spec = self.clip_spec(uri)?;
                 let followed = match self.clips.get(uri) {
                     Some(known) => Arc::clone(known),
                     None => {
-                        let mut stage = self.face.build(&Store::default())?;
+                        let mut stage = self.face.build(&Store::default(), false)?;
                         let followed = Followed::new(spec.build()?.as_mut(), &mut stage, tick);
                         let followed = Arc::new(followed.map_err(|e| OpenError::Follow(e, uri.clone()))?);
                         self.clips.insert(uri.clone(), Arc::clone(&followed));

@@ -31,6 +31,8 @@ struct Puppet {
     depth: Heights,
     /// Place at rest.
     rest: Projection,
+    /// Place now.
+    now: Projection,
     centre: Px,
     iod: f32,
     /// Moving region: first column and row, columns and rows.
@@ -44,8 +46,9 @@ struct Puppet {
 }
 
 impl Puppet {
-    /// Texture pixel seen at every node under `now`.
-    fn invert(&mut self, now: &Projection) {
+    /// Texture pixel seen at every node.
+    fn invert(&mut self) {
+        let now = self.now;
         let [x0, y0, width, height] = self.region;
         let (columns, rows) = (width / STEP + 2, height / STEP + 2);
         let mut nodes = std::mem::take(&mut self.nodes);
@@ -59,7 +62,7 @@ impl Puppet {
                 let guess = self.rest.unproject(q);
                 let mut p = guess + correction;
                 for _ in 0..if i == 0 { FIRST_STEPS } else { STEPS } {
-                    let error = q - self.forward(now, p);
+                    let error = q - self.forward(&now, p);
                     p += Iod::new(error.x * scale, error.y * scale);
                 }
                 correction = p - guess;
@@ -80,12 +83,23 @@ impl Puppet {
         if w >= 1.0 { head } else { head * w + self.rest.apply(moved, 0.0) * (1.0 - w) }
     }
 
-    fn landmarks(&self, now: &Projection, closure: f32) -> PerLandmark<Px> {
+    /// The point of the neutral portrait that is seen at the pixel `q`, lids aside.
+    fn skin(&self, q: Px) -> Iod {
+        let scale = 1.0 / self.iod;
+        let mut p = self.rest.unproject(q);
+        for _ in 0..2 * FIRST_STEPS {
+            let error = q - self.forward(&self.now, p);
+            p += Iod::new(error.x * scale, error.y * scale);
+        }
+        p
+    }
+
+    fn landmarks(&self, closure: f32) -> PerLandmark<Px> {
         let mut points = *self.portrait.landmarks();
         if closure > OPEN {
             self.eyes.iter().for_each(|e| e.close(closure, &mut points));
         }
-        points.map(|p| self.forward(now, p))
+        points.map(|p| self.forward(&self.now, p))
     }
 
     /// Draws the region into `canvas`.
@@ -183,6 +197,7 @@ impl Renderer {
                     depth: Heights::new(),
                     portrait,
                     rest: Projection::new(&Pose::default(), centre, iod),
+                    now: Projection::new(&Pose::default(), centre, iod),
                     centre,
                     iod,
                     region: [x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0)],
@@ -207,13 +222,31 @@ impl Renderer {
     /// Draws the scene, and the true landmarks of every face into `truth`.
     pub(crate) fn draw(&mut self, faces: &[(Pose, Activation)], truth: &mut Vec<PerLandmark<Px>>) {
         truth.clear();
-        for (puppet, (pose, activation)) in self.puppets.iter_mut().zip(faces) {
-            let now = Projection::new(pose, puppet.centre, puppet.iod);
-            puppet.fields.set(activation);
-            puppet.invert(&now);
+        self.pose(faces);
+        for (puppet, (_, activation)) in self.puppets.iter_mut().zip(faces) {
+            puppet.invert();
             puppet.draw(&self.weights, activation.lids, &mut self.canvas);
-            truth.push(puppet.landmarks(&now, activation.lids));
+            truth.push(puppet.landmarks(activation.lids));
         }
+    }
+
+    /// Poses the faces without drawing them, for [`Self::skin`] and [`Self::seen`].
+    pub(crate) fn pose(&mut self, faces: &[(Pose, Activation)]) {
+        for (puppet, (pose, activation)) in self.puppets.iter_mut().zip(faces) {
+            puppet.now = Projection::new(pose, puppet.centre, puppet.iod);
+            puppet.fields.set(activation);
+        }
+    }
+
+    /// The point of face number `face` that is seen at the pixel `q`, as it lies in the neutral face at rest.
+    pub(crate) fn skin(&self, face: usize, q: Px) -> Option<Iod> {
+        Some(self.puppets.get(face)?.skin(q))
+    }
+
+    /// The pixel at which a point of a face is seen.
+    pub(crate) fn seen(&self, face: usize, p: Iod) -> Option<Px> {
+        let puppet = self.puppets.get(face)?;
+        Some(puppet.forward(&puppet.now, p))
     }
 
     /// Adds the drawn scene to the exposure as number `k` (from 0) of `n`.

@@ -5,7 +5,7 @@
 //! macro-expressions more than 700 ms (CAS(ME)^3). Events never overlap.
 
 use super::au::{Activation, Au, Displacements};
-use super::class::{Class, draw_macro_units, draw_units};
+use super::class::{Class, draw_macro_units, draw_units, drilled};
 use super::random::Rng;
 use crate::landmarks::COUNT;
 use crate::time::Timestamp;
@@ -34,6 +34,9 @@ pub struct ScriptConfig {
     pub talking: f32,
     /// Make micro-expressions; without them only the other events happen. Default true.
     pub micros: bool,
+    /// Micro-expressions show the tabulated action units one after the other, whatever their real shares, so that a few
+    /// of them move every part of the face. Default false.
+    pub drill: bool,
 }
 
 impl Default for ScriptConfig {
@@ -48,6 +51,7 @@ impl Default for ScriptConfig {
             macros: 0.12,
             talking: 0.05,
             micros: true,
+            drill: false,
         }
     }
 }
@@ -144,6 +148,8 @@ pub struct Script {
     events: Vec<TruthEvent>,
     made_until: Timestamp,
     next_blink: Timestamp,
+    /// How many exercises of the drill have been done.
+    drilled: usize,
 }
 
 impl Script {
@@ -152,7 +158,10 @@ impl Script {
         let start = Timestamp::default().plus_ms(f64::from(within(config.lead_ms, 0.0, 1e9)));
         let mut rng = Rng::new(seed, 0x5c21);
         let next_blink = start.plus_ms(f64::from(rng.range(1000.0, 4000.0)));
-        Self { config: *config, rng, table: Displacements::new(), events: Vec::new(), made_until: start, next_blink }
+        // where the drill begins follows from the seed, so that short films together go through all of it
+        let drilled = seed as usize % 1000 * 4;
+        let (table, events) = (Displacements::new(), Vec::new());
+        Self { config: *config, rng, table, events, made_until: start, next_blink, drilled }
     }
 
     /// Makes all events that begin before `t`.
@@ -261,7 +270,12 @@ impl Script {
 
     fn push_micro(&mut self, onset: Timestamp) -> Timestamp {
         let class = *Class::ALL.get(self.rng.pick([1.0; 3].into_iter())).unwrap_or(&Class::Negative);
-        let units = draw_units(class, &mut self.rng);
+        let mut units = draw_units(class, &mut self.rng);
+        let mut class = class;
+        if self.config.drill {
+            (class, units) = drilled(self.drilled);
+            self.drilled += 1;
+        }
         let total = (5.89 + 0.30 * self.rng.normal()).exp().clamp(170.0, 500.0);
         let rise = total * self.rng.beta(5.5, 5.0).clamp(0.25, 0.8);
         let shared = (0.45 * self.rng.normal()).clamp(-0.9, 0.9).exp() * self.config.strength.max(0.0);

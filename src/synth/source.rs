@@ -120,6 +120,17 @@ impl SyntheticSource {
         &self.truth
     }
 
+    /// The point of face number `face` that is seen at the pixel `q` of the frame delivered last, as it lies in the neutral
+    /// face at rest; closing lids do not count. `None` where no pictures are delivered.
+    pub fn skin(&self, face: usize, q: Px) -> Option<Iod> {
+        self.studio.as_ref()?.renderer.skin(face, q)
+    }
+
+    /// The pixel at which a point from [`Self::skin`] is seen in the frame delivered last.
+    pub fn seen(&self, face: usize, p: Iod) -> Option<Px> {
+        self.studio.as_ref()?.renderer.seen(face, p)
+    }
+
     fn time(&self, frame: u64) -> Timestamp {
         Timestamp::from_secs(frame as f64 / self.config.fps)
     }
@@ -180,6 +191,7 @@ impl SyntheticSource {
         }
         if times.len() > 1 {
             self.prepare(time);
+            studio.renderer.pose(&self.state);
         }
         self.truth = middle;
         let scene = if times.len() > 1 { studio.renderer.exposure() } else { studio.renderer.scene() };

