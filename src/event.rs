@@ -88,7 +88,7 @@ pub enum Rejection {
     RateTooLow,
     /// Frames were lost inside the movement.
     Gap,
-    /// DeRe-GRL found no micro-expression in it.
+    /// It does not look like a micro-expression: to DeRe-GRL, or by its course and direction to the spotter.
     Model,
 }
 
