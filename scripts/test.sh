@@ -13,7 +13,7 @@ case ${MERCAM_SKIP_VM:-}:$(uname -m) in
     :x86_64) vm=vm ;;
     *) vm= ;;
 esac
-install_missing ffmpeg npm venv mosquitto $vm
+install_missing ffmpeg npm venv mosquitto sqlite3 $vm
 
 step() {
     printf '\n== %s\n' "$*"
