@@ -86,6 +86,10 @@ struct Normal {
     stiffness: f32,
     /// The same along the stronger axis.
     strongest: f32,
+    /// Middle of the squared gradients, from that of the window.
+    middle: [f32; 2],
+    /// Their standard deviation along each axis, in the mean.
+    spread: f32,
 }
 
 /// The templates of all points at one pyramid level.
@@ -199,6 +203,7 @@ impl Bank {
         subtract(gx, mean_x);
         subtract(gy, mean_y);
         subtract(centred, mean_c);
+        let (middle, spread) = moments(gx, gy, weights, n);
         // the Hessian, and what the template itself gives on the right-hand side (its mean does not count there)
         let (xx, xy, yy) = (dot3(weights, gx, gx), dot3(weights, gx, gy), dot3(weights, gy, gy));
         let (own_x, own_y) = (dot3(weights, gx, centred), dot3(weights, gy, centred));
@@ -214,6 +219,8 @@ impl Bank {
             variance: variance / total,
             stiffness: ((half - apart) / total).max(0.0),
             strongest: (half + apart) / total,
+            middle,
+            spread,
         };
     }
 
@@ -284,6 +291,19 @@ impl Bank {
             }
         }
         (last < 0.05).then_some([x + middle, y + middle])
+    }
+
+    /// Where in its window template `i` really looks, from the middle in pixels, and how widely (standard deviation along each
+    /// axis): what moves there is what a search reads.
+    pub fn look(&self, i: usize) -> ([f32; 2], f32) {
+        self.normal.get(i).map_or(([0.0; 2], 0.0), |n| (n.middle, n.spread))
+    }
+
+    /// What template `i` tells about its place: the inverse covariance (xx, xy, yy) in pixels, where `noise` is the variance
+    /// of the difference of template and picture.
+    pub fn information(&self, i: usize, noise: f32) -> [f32; 3] {
+        let scale = 1.0 / (noise * self.window.share).max(1e-9);
+        self.normal.get(i).map_or([0.0; 3], |n| n.hessian.map(|h| h * scale))
     }
 
     /// How well template `i` agrees with `plane` at `place`.
@@ -394,6 +414,29 @@ fn correlate(picture: &[f32], stride: usize, n: usize, gx: &[f32], gy: &[f32]) -
     }
     let s = |i: usize| (acc[i][0] + acc[i][1]) + (acc[i][2] + acc[i][3]);
     [[s(0), s(1), s(2), s(3)], [s(4), s(5), s(6), s(7)]]
+}
+
+/// Middle and standard deviation of the weighted squared gradients, in pixels from the middle of the window.
+fn moments(gx: &[f32], gy: &[f32], weights: &[f32], n: usize) -> ([f32; 2], f32) {
+    let middle = (n as f32 - 1.0) / 2.0;
+    let (mut sum, mut first, mut second) = (0f32, [0f32; 2], 0f32);
+    for (v, ((gx, gy), weights)) in gx.chunks_exact(n).zip(gy.chunks_exact(n)).zip(weights.chunks_exact(n)).enumerate() {
+        let (mut row, mut along, mut square) = (0f32, 0f32, 0f32);
+        for (u, ((x, y), w)) in gx.iter().zip(gy).zip(weights).enumerate() {
+            let (energy, d) = (w * (x * x + y * y), u as f32 - middle);
+            row += energy;
+            along += energy * d;
+            square += energy * d * d;
+        }
+        let d = v as f32 - middle;
+        sum += row;
+        first[0] += along;
+        first[1] += row * d;
+        second += square + row * d * d;
+    }
+    let sum = sum.max(1e-12);
+    let mean = first.map(|f| f / sum);
+    (mean, ((second / sum - mean[0] * mean[0] - mean[1] * mean[1]) / 2.0).max(0.0).sqrt())
 }
 
 fn subtract(values: &mut [f32], k: f32) {

@@ -36,6 +36,12 @@ pub struct TrackerConfig {
     /// How far a landmark is expected to move against the head in a thirtieth of a second (standard deviation), in IOD. It
     /// matters only along edges, where the picture does not fix the place. Default 0.02.
     pub loose_iod: f32,
+    /// Length over which skin moves alike, in IOD: the landmarks of a part of the face are estimated together. 0 takes
+    /// each by itself. Default 0.17.
+    pub joint_iod: f32,
+    /// How much less a landmark's own picture counts in the joint estimate than camera noise alone would leave it: skin does
+    /// not move as stiffly as a window (ratio of standard deviations). Default 2.
+    pub joint_noise: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
     /// Part of the difference to the landmark network that is taken over per look, 0 to 1: of it only what a face-wide
@@ -78,6 +84,8 @@ impl Default for TrackerConfig {
             max_forward_backward_iod: 0.012,
             half_confidence_iod: 0.006,
             loose_iod: 0.02,
+            joint_iod: 0.17,
+            joint_noise: 2.0,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,
@@ -131,6 +139,8 @@ impl TrackerConfig {
             ("tracker.max_forward_backward_iod", self.max_forward_backward_iod, 0.0005, 0.1),
             ("tracker.half_confidence_iod", self.half_confidence_iod, 0.0001, 0.1),
             ("tracker.loose_iod", self.loose_iod, 0.0005, 1.0),
+            ("tracker.joint_iod", self.joint_iod, 0.0, 1.0),
+            ("tracker.joint_noise", self.joint_noise, 0.1, 100.0),
             ("tracker.recover_ms", self.recover_ms, 0.0, 5000.0),
             ("tracker.anchor_pull", self.anchor_pull, 0.0, 1.0),
             ("tracker.pull_speed_iod", self.pull_speed_iod, 0.0, 1.0),

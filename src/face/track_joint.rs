@@ -22,8 +22,8 @@ const WHOLE_IOD: f32 = 0.5;
 const SPREAD_IOD: f32 = 0.02;
 /// Correlation of upper and lower lids and lips.
 const ACROSS: f32 = 0.3;
-/// Standard deviation of a reading without trust, against that of a good one.
-const DISTRUST: f32 = 100.0;
+/// Least information, in 1/IOD^2: a deviation of a third of an IOD.
+const LEAST: f32 = 10.0;
 
 type Square = [[f32; MOST]; MOST];
 
@@ -36,12 +36,19 @@ struct Part {
     cross: Square,
 }
 
+/// What the window of one landmark says about its movement, in IOD along the axes of the picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reading {
+    /// Information: the inverse of the covariance of the movement (xx, xy, yy). Along an edge there is little.
+    pub information: [f32; 3],
+    /// Information times movement.
+    pub weighted: [f32; 2],
+}
+
 /// Joins the readings of the windows.
 #[derive(Debug, Clone, Default)]
 pub struct Joint {
     parts: Vec<Part>,
-    /// Variance of a good reading, in squared IOD.
-    noise: f32,
 }
 
 /// Which side of a slit a landmark lies on.
@@ -78,10 +85,10 @@ fn covariance(length: f32, r: f32, spread: f32) -> f32 {
 }
 
 impl Joint {
-    /// Sets it up for a face with this shape; `deviation` is that of each landmark's window, in IOD. Reuses its memory.
-    pub fn prepare(&mut self, shape: &PerLandmark<Iod>, deviation: impl Fn(usize) -> f32, config: &TrackerConfig) {
+    /// Sets it up for a face with this shape; `looks` says where each landmark's window looks, and how widely (standard
+    /// deviation), both in IOD. Reuses its memory.
+    pub fn prepare(&mut self, shape: &PerLandmark<Iod>, looks: &PerLandmark<(Iod, f32)>, config: &TrackerConfig) {
         self.parts.clear();
-        self.noise = config.joint_noise_iod * config.joint_noise_iod;
         if config.joint_iod <= 0.0 {
             return;
         }
@@ -89,79 +96,99 @@ impl Joint {
             let mut part = Part { readings: [[0.0; MOST]; MOST], cross: [[0.0; MOST]; MOST] };
             for (a, i) in component.landmarks().enumerate() {
                 for (b, j) in component.landmarks().enumerate() {
-                    let (r, alike) = (shape[i].distance(shape[j]), alike(i, j));
-                    let (own, other) = (deviation(i).powi(2), deviation(j).powi(2));
-                    let both = |spread| {
-                        alike * (covariance(config.joint_iod, r, spread) + covariance(WHOLE_IOD, r, spread))
+                    let ((from, own), (to, other)) = (looks[i], looks[j]);
+                    let both = |r, spread| {
+                        alike(i, j) * (covariance(config.joint_iod, r, spread) + covariance(WHOLE_IOD, r, spread))
                     };
-                    part.readings[a][b] = both(own + other);
-                    part.cross[a][b] = both(other);
+                    part.readings[a][b] = both(from.distance(to), own * own + other * other);
+                    part.cross[a][b] = both(shape[i].distance(to), other * other);
                 }
             }
             self.parts.push(part);
         }
     }
 
-    /// The movement of each landmark from the readings of the windows, of which each is trusted from 0 to 1. Landmarks of
-    /// the contour stay as they are read.
-    pub fn estimate(&self, read: &PerLandmark<Iod>, trust: &PerLandmark<f32>) -> PerLandmark<Iod> {
-        let mut joined = *read;
+    /// Replaces `moved`, the movement of each landmark along the axes of the picture in IOD, by what all readings of its
+    /// part say. Landmarks of the contour stay.
+    pub fn estimate(&self, readings: &PerLandmark<Reading>, moved: &mut PerLandmark<Iod>) {
         for (part, component) in self.parts.iter().zip(Component::ALL) {
             let range = component.landmarks();
             let n = range.len();
-            let mut factor = part.readings;
-            for (a, i) in range.clone().enumerate() {
-                factor[a][a] += self.noise / trust[i].clamp(1.0 / DISTRUST, 1.0).powi(2);
+            // with the information of each window as L L^T, and C and X the covariances, the estimate is
+            // X L (1 + L^T C L)^-1 L^-1 times the weighted movement: no inverse of what an edge does not know
+            let (mut roots, mut z) = ([[0f32; 3]; MOST], [0f32; 2 * MOST]);
+            for (a, r) in readings.get(range.clone()).unwrap_or(&[]).iter().enumerate() {
+                let [xx, xy, yy] = r.information;
+                let l = xx.max(LEAST).sqrt();
+                let m = xy / l;
+                let k = (yy - m * m).max(LEAST).sqrt();
+                roots[a] = [l, m, k];
+                z[2 * a] = r.weighted[0] / l;
+                z[2 * a + 1] = (r.weighted[1] - m * z[2 * a]) / k;
             }
-            if !cholesky(&mut factor, n) {
+            let mut system = [[0f32; 2 * MOST]; 2 * MOST];
+            for a in 0..n {
+                for b in 0..=a {
+                    let (c, [l, m, k], [o, p, q]) = (part.readings[a][b], roots[a], roots[b]);
+                    let (row, column) = (2 * a, 2 * b);
+                    system[row][column] = c * (l * o + m * p);
+                    system[row][column + 1] = c * m * q;
+                    system[row + 1][column] = c * k * p;
+                    system[row + 1][column + 1] = c * k * q;
+                }
+                system[2 * a][2 * a] += 1.0;
+                system[2 * a + 1][2 * a + 1] += 1.0;
+            }
+            if !cholesky(&mut system, 2 * n) {
                 continue;
             }
-            let mut z = [[0f32; MOST]; 2];
-            for (a, i) in range.clone().enumerate() {
-                (z[0][a], z[1][a]) = (read[i].x, read[i].y);
+            solve(&system, &mut z, 2 * n);
+            let mut weights = [[0f32; 2]; MOST];
+            for b in 0..n {
+                let ([l, m, k], x, y) = (roots[b], z[2 * b], z[2 * b + 1]);
+                weights[b] = [l * x, m * x + k * y];
             }
-            z.iter_mut().for_each(|z| solve(&factor, z, n));
-            for (a, i) in range.enumerate() {
-                let sum = |z: &[f32; MOST]| part.cross[a][..n].iter().zip(z).map(|(c, z)| c * z).sum::<f32>();
-                joined[i] = Iod::new(sum(&z[0]), sum(&z[1]));
+            for (a, moved) in moved.get_mut(range).unwrap_or(&mut []).iter_mut().enumerate() {
+                let terms = part.cross[a][..n].iter().zip(&weights);
+                *moved = terms.fold(Iod::default(), |sum, (c, [x, y])| sum + Iod::new(c * x, c * y));
             }
         }
-        joined
     }
 }
 
+type System = [[f32; 2 * MOST]; 2 * MOST];
+
 /// Replaces the lower triangle of the first `n` rows by its triangular factor; `false` when it is not positive definite.
-fn cholesky(m: &mut Square, n: usize) -> bool {
+fn cholesky(m: &mut System, n: usize) -> bool {
     for i in 0..n {
-        for j in 0..=i {
-            let s = m[i][j] - (0..j).map(|k| m[i][k] * m[j][k]).sum::<f32>();
-            if i == j {
-                if !(s > 0.0) {
-                    return false;
-                }
-                m[i][i] = s.sqrt();
-            } else {
-                m[i][j] = s / m[j][j];
-            }
+        let (above, rest) = m.split_at_mut(i);
+        let row = &mut rest[0];
+        for (j, other) in above.iter().enumerate() {
+            let s = row[j] - row[..j].iter().zip(&other[..j]).map(|(a, b)| a * b).sum::<f32>();
+            row[j] = s / other[j];
         }
+        let s = row[i] - row[..i].iter().map(|a| a * a).sum::<f32>();
+        if !(s > 0.0) {
+            return false;
+        }
+        row[i] = s.sqrt();
     }
     true
 }
 
 /// Solves with a factor of [`cholesky`], in place.
-fn solve(l: &Square, x: &mut [f32; MOST], n: usize) {
+fn solve(l: &System, x: &mut [f32; 2 * MOST], n: usize) {
     for i in 0..n {
         let s: f32 = (0..i).map(|k| l[i][k] * x[k]).sum();
         x[i] = (x[i] - s) / l[i][i];
     }
     for i in (0..n).rev() {
-        let s: f32 = (i + 1..n).map(|k| l[k][i] * x[k]).sum();
-        x[i] = (x[i] - s) / l[i][i];
+        x[i] /= l[i][i];
+        for k in 0..i {
+            x[k] -= l[i][k] * x[i];
+        }
     }
 }
-
-/// Trust of all landmarks at the start.
-pub const TRUSTED: PerLandmark<f32> = [1.0; COUNT];
 
 #[cfg(test)]
 mod tests {

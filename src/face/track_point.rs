@@ -12,6 +12,10 @@ pub struct Found {
     pub back_iod: f32,
     /// Predicted standard deviation of the position, in IOD.
     pub deviation_iod: f32,
+    /// What the picture tells about the place: inverse covariance (xx, xy, yy), per squared IOD.
+    pub information: [f32; 3],
+    /// By how much the belief pulled: its information times the way from it, per IOD.
+    pub pulled: [f32; 2],
 }
 
 /// Whether a landmark is followed, and how far it is trusted.
@@ -91,6 +95,8 @@ mod tests {
         agreement: Match { correlation: 0.97, deviation: 0.03, residual: 0.02 },
         back_iod: 0.0002,
         deviation_iod: 0.0004,
+        information: [1e6, 0.0, 1e6],
+        pulled: [0.0; 2],
     };
 
     #[test]
