@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct TrackerConfig {
     /// Width of the Lucas-Kanade window, in IOD (four standard deviations of its Gaussian). Wider is calmer, narrower
-    /// follows local movement better. Default 0.26.
+    /// follows local movement better. Default 0.2.
     pub window_iod: f32,
     /// Width of the window of the landmarks on the bridge of the nose, in IOD: bare skin over bone, which does not move
     /// by itself. Default 0.42.
@@ -15,14 +15,14 @@ pub struct TrackerConfig {
     /// Levels of the pyramid, 1 to 4; fewer are used for small faces. More follow faster head motion. Default 3.
     pub levels: usize,
     /// Largest inter-ocular distance that is tracked at full resolution, in pixels; the region of a larger face is
-    /// reduced by whole factors. Default 110.
+    /// reduced by whole factors. Default 140.
     pub full_resolution_iod_px: f32,
     /// Whether the contour (landmarks 0 to 16) is followed by Lucas-Kanade too. Otherwise it moves with the head, at
     /// low confidence. Nothing after the face stage uses the contour. Default false.
     pub contour: bool,
-    /// Standard deviation of the Gaussian of the local mean in contrast normalisation, in IOD. Default 0.09.
+    /// Standard deviation of the Gaussian of the local mean in contrast normalisation, in IOD. Default 0.15.
     pub mean_sigma_iod: f32,
-    /// Standard deviation of the Gaussian of the local spread in contrast normalisation, in IOD. Default 0.135.
+    /// Standard deviation of the Gaussian of the local spread in contrast normalisation, in IOD. Default 0.22.
     pub spread_sigma_iod: f32,
     /// Noise floor of contrast normalisation: local variance below which contrast is not raised further, in grey
     /// levels squared. Default 2.
@@ -37,10 +37,10 @@ pub struct TrackerConfig {
     /// matters only along edges, where the picture does not fix the place. Default 0.02.
     pub loose_iod: f32,
     /// Length over which skin moves alike, in IOD: the landmarks of a part of the face are estimated together. 0 takes
-    /// each by itself. Default 0.17.
+    /// each by itself. Default 0.3.
     pub joint_iod: f32,
     /// How much less a landmark's own picture counts in the joint estimate than camera noise alone would leave it: skin does
-    /// not move as stiffly as a window (ratio of standard deviations). Default 2.
+    /// not move as stiffly as a window (ratio of standard deviations). Default 3.
     pub joint_noise: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
@@ -72,20 +72,20 @@ pub struct TrackerConfig {
 impl Default for TrackerConfig {
     fn default() -> Self {
         Self {
-            window_iod: 0.26,
+            window_iod: 0.2,
             bare_window_iod: 0.42,
             levels: 3,
-            full_resolution_iod_px: 110.0,
+            full_resolution_iod_px: 140.0,
             contour: false,
-            mean_sigma_iod: 0.09,
-            spread_sigma_iod: 0.135,
+            mean_sigma_iod: 0.15,
+            spread_sigma_iod: 0.22,
             noise_floor: 2.0,
             min_correlation: 0.5,
             max_forward_backward_iod: 0.012,
             half_confidence_iod: 0.006,
             loose_iod: 0.02,
-            joint_iod: 0.17,
-            joint_noise: 2.0,
+            joint_iod: 0.3,
+            joint_noise: 3.0,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,

@@ -12,9 +12,9 @@ pub struct Found {
     pub back_iod: f32,
     /// Predicted standard deviation of the position, in IOD.
     pub deviation_iod: f32,
-    /// What the picture tells about the place: inverse covariance (xx, xy, yy), per squared IOD.
-    pub information: [f32; 3],
-    /// By how much the belief pulled: its information times the way from it, per IOD.
+    /// Variance of the difference of patch and picture, as far as averaging over the window leaves it.
+    pub noise: f32,
+    /// What the belief pulled with: its part of the normal equations times the way from it, in working pixels.
     pub pulled: [f32; 2],
 }
 
@@ -95,7 +95,7 @@ mod tests {
         agreement: Match { correlation: 0.97, deviation: 0.03, residual: 0.02 },
         back_iod: 0.0002,
         deviation_iod: 0.0004,
-        information: [1e6, 0.0, 1e6],
+        noise: 0.01,
         pulled: [0.0; 2],
     };
 

@@ -16,7 +16,7 @@ use super::Anchor;
 use super::lk::Scratch;
 use super::track_config::TrackerConfig;
 use super::track_fit::product;
-use super::track_joint::Joint;
+use super::track_joint::{Joint, Look};
 use super::track_picture::{Picture, Templates, View, Working, view_scale};
 use super::track_point::PointState;
 use crate::frame::{Face, FaceId, Luma};
@@ -277,12 +277,14 @@ impl Tracker {
     fn aim(&mut self) {
         let Some(back) = self.head.inverse() else { return };
         let (pixel, iod) = (self.working.factor as f32, self.working.iod);
-        let looks = std::array::from_fn(|i| {
-            let ([x, y], spread) = self.templates.fine(i).look(i);
-            let from = back.apply_vector(Px::new(x, y) * pixel);
-            (self.shape[i] + from, (spread * spread + SOFTENED).sqrt() / iod)
+        let looks = std::array::from_fn(|i| Look {
+            cells: self.templates.fine(i).cells(i).map(|c| {
+                let from = back.apply_vector(Px::new(c.at[0], c.at[1]) * pixel);
+                (self.shape[i] + from, c.hessian)
+            }),
+            softened: SOFTENED / (iod * iod),
         });
-        self.joint.prepare(&self.shape, &looks, &self.config);
+        self.joint.prepare(&self.shape, &looks, iod, &self.config);
     }
 
     /// A place of the face at rest, bent as the face is seen now.

@@ -106,12 +106,13 @@ impl Tracker {
         let from = way_back(start, at);
         let back = bank.backward(i, plane, at, from, Some(&belief), &mut self.scratch)?;
         let iod = self.working.iod;
+        let noise = belief.noise * bank.window().share();
         let found = Found {
             agreement,
             back_iod: back / iod,
             deviation_iod: agreement.deviation / iod,
-            information: bank.information(i, belief.noise).map(|v| v * iod * iod),
-            pulled: [0, 1].map(|k| (at[k] - belief.at[k]) / (belief.deviation * belief.deviation) * iod),
+            noise,
+            pulled: [0, 1].map(|k| (at[k] - belief.at[k]) * noise / (belief.deviation * belief.deviation)),
         };
         Some((region.to_picture(at), found))
     }
@@ -128,9 +129,9 @@ impl Tracker {
         let agreement = bank.compare(0, plane, at, &mut self.scratch);
         let back = bank.backward(0, plane, at, way_back(start, at), Some(&belief), &mut self.scratch)?;
         let iod = self.working.iod;
-        let (information, pulled) = ([0.0; 3], [0.0; 2]); // of no use: the landmark does not move by a trial
+        let (noise, pulled) = (0.0, [0.0; 2]); // of no use: the landmark does not move by a trial
         let deviation_iod = agreement.deviation / iod;
-        let found = Found { agreement, back_iod: back / iod, deviation_iod, information, pulled };
+        let found = Found { agreement, back_iod: back / iod, deviation_iod, noise, pulled };
         Some((region.to_picture(at), found))
     }
 }

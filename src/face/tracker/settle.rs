@@ -107,28 +107,22 @@ impl Tracker {
         let places = self.readings();
         self.joined = places;
         let follow = 1.0 - (-dt / TRUST_MS).exp();
-        let size = 1.0 / self.head.scale().max(1e-6);
+        let pixel = self.working.factor as f32;
         // against the face at rest, which does not change: then the estimate is the same function of the readings always
         let rest: PerLandmark<Px> = self.shape.map(|p| self.head.apply(self.bent(p)));
-        let mut moved = std::array::from_fn(|i| {
-            let d = places[i] - rest[i];
-            Iod::new(d.x * size, d.y * size)
-        });
         let mut readings = [Reading::default(); COUNT];
         for (i, reading) in readings.iter_mut().enumerate() {
             let good = found[i].filter(|_| !self.points[i].lost);
             self.trust[i] += (f32::from(u8::from(good.is_some())) - self.trust[i]) * follow;
-            let Some((_, f)) = good else { continue };
-            let k = (self.trust[i] / self.config.joint_noise).powi(2);
-            let [xx, xy, yy] = f.information.map(|v| v * k);
-            let Iod { x, y, .. } = moved[i];
-            // what the belief has added is taken out again: here the neighbours take its place
-            let weighted = [xx * x + xy * y + f.pulled[0] * k, xy * x + yy * y + f.pulled[1] * k];
-            *reading = Reading { information: [xx, xy, yy], weighted };
+            let moved = places[i] - rest[i];
+            reading.moved = [moved.x / pixel, moved.y / pixel];
+            if let Some((_, f)) = good {
+                let doubt = self.config.joint_noise / self.trust[i].max(0.01);
+                (reading.pulled, reading.noise) = (f.pulled, Some(f.noise * doubt * doubt));
+            }
         }
-        self.joint.estimate(&readings, &mut moved);
-        let iod = self.head.scale();
-        self.joined = std::array::from_fn(|i| rest[i] + Px::new(moved[i].x * iod, moved[i].y * iod));
+        let joined = self.joint.estimate(&readings);
+        self.joined = std::array::from_fn(|i| rest[i] + Px::new(joined[i][0], joined[i][1]) * pixel);
     }
 
     pub(super) fn measure_standing(&mut self) {
