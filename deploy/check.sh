@@ -1,6 +1,5 @@
 #!/bin/sh
-# Checks the unit's exposure without (at most 1.0) and with the network (at most 1.5) as
-# systemd-analyze reckons it. Usage: deploy/check.sh
+# Checks the units' exposure as systemd-analyze reckons it: mercam's at most 1.0, 1.5 with the network. Usage: deploy/check.sh
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -20,8 +19,18 @@ exposure() {
 echo "without network:"
 exposure "$here/mercam.service" 10
 # A drop-in is not read in offline mode, so its settings are appended where they belong; the last one counts.
-sed -n '/^\[Service\]/,$p' "$here/network.conf" | sed 1d > "$work/network"
-awk -v net="$work/network" '/^\[Install\]/ { exit } { print } END { while ((getline line < net) > 0) print line }' \
-  "$here/mercam.service" > "$work/mercam.service"
+with() { # DROP-IN
+  sed -n '/^\[Service\]/,$p' "$here/$1.conf" | sed 1d > "$work/$1"
+  awk -v more="$work/$1" '/^\[Install\]/ { exit } { print } END { while ((getline line < more) > 0) print line }' \
+    "$here/mercam.service" > "$work/mercam.service"
+  exposure "$work/mercam.service" "$2"
+}
 echo "with network:"
-exposure "$work/mercam.service" 15
+with network 15
+echo "with a light:"
+with indicator 10
+echo "with a camera that comes through a pipe:"
+with pipe 10
+echo "the camera's own unit:"
+cp "$here/mercam-camera@.service" "$work/mercam-camera@rpicam.service"
+exposure "$work/mercam-camera@rpicam.service" 20

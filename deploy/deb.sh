@@ -24,7 +24,11 @@ put 755 "$binary" usr/bin/mercam
 put 644 "$here/src/config/default.toml" etc/mercam/mercam.toml
 put 644 "$here/deploy/mercam.service" lib/systemd/system/mercam.service
 put 644 "$here/deploy/60-mercam.rules" lib/udev/rules.d/60-mercam.rules
-put 644 "$here/deploy/network.conf" usr/share/doc/mercam/examples/network.conf
+put 644 "$here/deploy/mercam-camera@.service" "lib/systemd/system/mercam-camera@.service"
+put 755 "$here/deploy/camera-pipe" usr/lib/mercam/camera-pipe
+for example in network pipe indicator; do
+  put 644 "$here/deploy/$example.conf" "usr/share/doc/mercam/examples/$example.conf"
+done
 put 644 "$here/LIMITATIONS.md" usr/share/doc/mercam/LIMITATIONS.md
 put 644 "$here/deploy/copyright" usr/share/doc/mercam/copyright
 mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \

@@ -1,103 +1,60 @@
 #!/usr/bin/env python3
-"""Reads mercam's wire format, version 2, with nothing but the standard library.
-
-    python3 mercam_decode.py text events.txt        # JSON lines with a CRC
-    python3 mercam_decode.py binary events.bin      # binary frames: events and records
-    stty -F /dev/ttyUSB0 raw 115200 && python3 mercam_decode.py binary /dev/ttyUSB0
-
-Prints one JSON object per event. The format: docs/reference/wire.md. Acknowledging is left to `mercam host`."""
-import json, struct, sys, zlib
-
-COMPONENTS = "right_brow left_brow nose right_eye left_eye mouth".split()
-REASONS = "blink macro too_short talking head_motion lighting occlusion lost_track rate_too_low gap model".split()
-KINDS = "provisional confirmed withdrawn face_appeared face_left status".split()
-
-class Postcard:
-    """The pieces of postcard that the format uses: varints, zigzag, f32, strings, lists, optional values."""
-    def __init__(self, data): self.data, self.at = data, 0
-    def take(self, n):
-        self.at += n
-        if self.at > len(self.data): raise ValueError("too short")
-        return self.data[self.at - n:self.at]
-    def u8(self): return self.take(1)[0]
-    def bool(self): return bool(self.u8())
-    def uint(self):
-        value = shift = 0
-        while (byte := self.u8()) & 0x80: value, shift = value | (byte & 0x7F) << shift, shift + 7
-        return value | byte << shift
-    def int(self): n = self.uint(); return n >> 1 ^ -(n & 1)
-    def f32(self): return struct.unpack("<f", self.take(4))[0]
-    def text(self): return self.take(self.uint()).decode()
-    def component(self): return COMPONENTS[self.u8()]
-    def reason(self): return REASONS[self.u8()]
-    def list(self, *item): return [[read(self) for read in item] for _ in range(self.uint())]
-    def map(self, key): return dict(self.list(key, Postcard.uint))
-    def optional(self, into, key, read):
-        if self.u8(): into[key] = read(self)
-    def moment(self): m = {"us": self.int()}; self.optional(m, "unix_us", Postcard.int); return m
-    def rect(self): return dict(zip(("x", "y", "width", "height"), (self.f32() for _ in range(4))))
-    def model(self): return {"id": self.text(), "precision": self.text(), "sha256": self.text()}
-    def detection(self):
-        d = {"id": self.uint(), "face": self.uint(), "onset": self.moment(), "apex": self.moment()}
-        self.optional(d, "offset", Postcard.moment)
-        d |= {"class": self.text(), "probabilities": dict(self.list(Postcard.text, Postcard.f32))}
-        d |= {"actions": dict(self.list(Postcard.component, Postcard.f32))}
-        relations = self.list(Postcard.component, Postcard.component, Postcard.f32)
-        d |= {"relations": [dict(zip(("from", "to", "weight"), r)) for r in relations]}
-        d |= {"amplitude": self.f32(), "component": self.component()}
-        d |= {key: self.f32() for key in ("score", "rate", "quality", "iod")}
-        self.optional(d, "reason", Postcard.reason)
-        return d | {"model": self.model()}
-    def event(self):
-        e = {"v": 2, "device": self.text(), "run": self.take(8)[::-1].hex(), "seq": self.uint()}
-        e["kind"] = KINDS[self.uint()]
-        if e["kind"] == "status":
-            e |= {"frames": self.uint(), "lost": self.uint(), "rate": self.f32(), "faces": self.uint()}
-            e |= {"rejected": self.map(Postcard.reason), "dropped": self.map(Postcard.text), "waiting": self.map(Postcard.text)}
-            for key, read in [("temperature_c", Postcard.f32), ("throttled", Postcard.bool),
-                              ("under_voltage", Postcard.bool), ("model", Postcard.model)]: self.optional(e, key, read)
-        elif e["kind"].startswith("face_"):
-            e |= {"face": self.uint(), "at": self.moment()}
-            if e["kind"] == "face_appeared": e["bounds"] = self.rect(); self.optional(e, "relative", Postcard.rect)
-        else: e |= self.detection()
-        return e
-
-def unstuff(frame):
-    """COBS: each code byte says how many bytes come until the next zero."""
-    out, at = bytearray(), 0
-    while at < len(frame):
-        code, block = frame[at], frame[at + 1:at + frame[at]]
-        if len(block) != code - 1: raise ValueError("broken byte stuffing")
-        out, at = out + block, at + code
-        if code < 255 and at < len(frame): out.append(0)
-    return bytes(out)
-
-def decode_binary(frame):
-    raw = unstuff(frame)
-    if len(raw) < 6 or zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "little"): raise ValueError("damaged")
-    reader = Postcard(raw[1:-4])
-    kind = reader.u8() if raw[0] == 2 else None
-    if kind == 1:  # a record: stream, number, the number before it, then an event with its own version
-        stream, _number, _before = reader.take(8), reader.uint(), reader.uint() if reader.u8() else None
-        if reader.u8() != 2: return None
-    elif kind != 0: return None  # another version, or an acknowledgement
-    return reader.event()
-
-def decode_text(line):
-    text, _, check = line.strip().rpartition(b" *")
-    if len(check) != 8 or zlib.crc32(text) != int(check, 16): raise ValueError("damaged")
-    return json.loads(text)
-
-def events(stream, form):
-    """The events of a binary stream; what is damaged is passed over."""
-    end, decode, held = (b"\n", decode_text, b"") if form == "text" else (b"\0", decode_binary, b"")
+"""Reads mercam's wire format, version 2, with nothing but the standard library; prints one JSON object per event.
+    python3 mercam_decode.py text events.txt         # JSON lines with a CRC
+    python3 mercam_decode.py binary /dev/ttyUSB0     # binary frames; first: stty -F /dev/ttyUSB0 raw 115200
+Each function and name below reads one piece. The format: docs/reference/wire.md. Acknowledging is for `mercam host`."""
+import io, json, struct, sys, zlib
+def take(f, n): return struct.unpack(f"{n}s", f.read(n))[0]  # struct.error when there are fewer
+def uint(f):  # postcard's varint: seven bits at a time, the lowest first
+    value, shift = 0, 0
+    while (byte := take(f, 1)[0]) & 0x80: value, shift = value | (byte & 0x7F) << shift, shift + 7
+    return value | byte << shift
+def sint(f): return (n := uint(f)) >> 1 ^ -(n & 1)
+def f32(f): return struct.unpack("<f", take(f, 4))[0]
+def text(f): return take(f, uint(f)).decode()
+def flag(f): return bool(take(f, 1)[0])
+def one_of(names): return lambda f: names.split()[take(f, 1)[0]]
+def many(item): return lambda f: [item(f) for _ in range(uint(f))]
+def mapping(key, value): return lambda f: {key(f): value(f) for _ in range(uint(f))}
+def maybe(read): return lambda f: read(f) if flag(f) else None
+def fields(*of): return lambda f: {k: v for k, read in zip(of[::2], of[1::2]) if (v := read(f)) is not None}
+component = one_of("right_brow left_brow nose right_eye left_eye mouth")
+reason = one_of("blink macro too_short talking head_motion lighting occlusion lost_track rate_too_low gap model")
+moment = fields("us", sint, "unix_us", maybe(sint))
+rect = fields("x", f32, "y", f32, "width", f32, "height", f32)
+model = fields("id", text, "precision", text, "sha256", text)
+relations = many(fields("from", component, "to", component, "weight", f32))
+detection = fields("id", uint, "face", uint, "onset", moment, "apex", moment, "offset", maybe(moment), "class", text,
+                   "probabilities", mapping(text, f32), "actions", mapping(component, f32), "relations", relations,
+                   "amplitude", f32, "component", component, "score", f32, "rate", f32, "quality", f32, "iod", f32,
+                   "reason", maybe(reason), "model", model)
+status = fields("frames", uint, "lost", uint, "rate", f32, "faces", uint, "rejected", mapping(reason, uint),
+                "dropped", mapping(text, uint), "waiting", mapping(text, uint), "temperature_c", maybe(f32),
+                "throttled", maybe(flag), "under_voltage", maybe(flag), "model", maybe(model))
+kinds = {"provisional": detection, "confirmed": detection, "withdrawn": detection,
+         "face_appeared": fields("face", uint, "at", moment, "bounds", rect, "relative", maybe(rect)),
+         "face_left": fields("face", uint, "at", moment), "status": status}
+def from_binary(frame):
+    raw, at = b"", 0
+    while at < len(frame):  # COBS: each code byte says how far it is to the next zero
+        raw, at = raw + frame[at + 1:at + frame[at]] + b"\0" * (frame[at] < 255), at + frame[at]
+    content, check = raw.removesuffix(b"\0")[:-4], raw.removesuffix(b"\0")[-4:]
+    if zlib.crc32(content) != int.from_bytes(check, "little"): raise ValueError("damaged")
+    version, kind = take(f := io.BytesIO(content), 2)
+    if kind == 1: _stream, _id, _before, version = take(f, 8), uint(f), maybe(uint)(f), take(f, 1)[0]  # a record
+    if version != 2 or kind > 1: return None  # of another version, or an acknowledgement
+    head = {"v": 2, "device": text(f), "run": take(f, 8)[::-1].hex(), "seq": uint(f), "kind": list(kinds)[uint(f)]}
+    return head | kinds[head["kind"]](f)
+def from_text(line):
+    content, _, check = line.strip().rpartition(b" *")
+    return json.loads(content) if zlib.crc32(content) == int(check, 16) else None
+def events(stream, end, decode, held=b""):
     while piece := stream.read(512):
         *frames, held = (held[-8192:] + piece).split(end)
         for frame in frames:
             try:
-                if frame.strip(b"\r") and (event := decode(frame)): yield event
-            except (ValueError, IndexError, UnicodeDecodeError): pass
-
+                if frame and (event := decode(frame)): yield event
+            except (ValueError, IndexError, struct.error): pass  # damaged
 if __name__ == "__main__":
-    for event in events(open(sys.argv[2], "rb", buffering=0), sys.argv[1]):
-        print(json.dumps(event), flush=True)
+    form = {"text": (b"\n", from_text), "binary": (b"\0", from_binary)}[sys.argv[1]]
+    for event in events(open(sys.argv[2], "rb", buffering=0), *form): print(json.dumps(event), flush=True)

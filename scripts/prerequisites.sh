@@ -38,6 +38,13 @@ install_missing() {
                 need 'command -v openssl' openssl
                 need '/usr/bin/python3 -c "import paho.mqtt"' python3-paho-mqtt
                 ;;
+            sqlite3) need 'command -v sqlite3' sqlite3 ;;
+            vm)
+                need 'command -v qemu-system-x86_64' qemu-system-x86
+                for tool in cpio bc make; do need "command -v $tool" "$tool"; done
+                need 'command -v xz' xz-utils
+                need 'command -v readelf' binutils
+                ;;
             venv) need 'python3 -c "import venv, ensurepip"' python3-venv ;;
             *) missing="$missing $package" ;;
         esac

@@ -88,7 +88,7 @@ pub enum Rejection {
     RateTooLow,
     /// Frames were lost inside the movement.
     Gap,
-    /// DeRe-GRL found no micro-expression in it.
+    /// It does not look like a micro-expression: to DeRe-GRL, or by its course and direction to the spotter.
     Model,
 }
 
@@ -205,7 +205,7 @@ pub struct Status {
     /// Movements rejected so far, by reason, in the order of the reasons. In JSON an object.
     #[serde(with = "crate::wire::map")]
     pub rejected: Vec<(Rejection, u64)>,
-    /// Events dropped so far, by channel name. In JSON an object.
+    /// Events that did not get through so far, by sink and reason with a space between. In JSON an object.
     #[serde(with = "crate::wire::map")]
     pub dropped: Vec<(String, u64)>,
     /// Events that wait now, by channel name: in the channel of a sink, and in its spool. In JSON an object.

@@ -50,6 +50,13 @@ impl Luma {
         self.data.get(y as usize * w..(y as usize + 1) * w).unwrap_or(&[])
     }
 
+    /// Becomes a copy of another picture, reusing the memory.
+    pub fn copy_from(&mut self, other: &Self) {
+        (self.width, self.height) = (other.width, other.height);
+        self.data.clear();
+        self.data.extend_from_slice(&other.data);
+    }
+
     /// Gives the picture this size, reusing its memory; the content is unspecified afterwards.
     pub fn resize(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width, height);

@@ -23,6 +23,8 @@ pub mod image;
 pub mod landmarks;
 pub mod metrics;
 pub mod movement;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 pub mod pipeline;
 pub mod precision;
 pub mod sinks;

@@ -214,3 +214,63 @@ fn missing_things_are_named_with_the_mend() {
         assert!(e.to_string().contains(message), "{e}");
     }
 }
+
+/// A camera program that is none: notes its arguments, then writes grey pictures of 64x48 at about 50 frames/s.
+fn fake_camera(dir: &Path, name: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let text = r#"#!/bin/sh
+echo "$@" > "$0.arguments"
+for word in "$@"; do
+  case $before$word in --output*) out=$word ;; location=*) out=${word#location=} ;; esac
+  before=; [ "$word" != --output ] || before=--output
+done
+exec > "$out"
+while head -c 4608 /dev/zero; do sleep 0.02; done
+"#;
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_camera_on_the_ribbon_connector_comes_through_a_pipe() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/camera-pipe");
+    for (kind, program, words) in [
+        ("rpicam", "rpicam-vid", "--codec yuv420 --width 64 --height 48 --framerate 50 --denoise cdn_off --flush"),
+        ("jetson", "gst-launch-1.0", "width=64,height=48,framerate=50/1 ! nvvidconv ! video/x-raw,format=I420"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fake_camera(dir.path(), program);
+        let pipe = dir.path().join("frames");
+        let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+        let mut camera = std::process::Command::new(script)
+            .args([kind, pipe.to_str().unwrap(), "--gain", "4"])
+            .envs([("PATH", path.as_str()), ("MERCAM_WIDTH", "64"), ("MERCAM_HEIGHT", "48"), ("MERCAM_FPS", "50")])
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while !pipe.exists() && begin.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let spec: SourceSpec =
+            format!("raw:{}?format=yuv420&size=64x48&fps=50&live=true", pipe.display()).parse().unwrap();
+        assert!(spec.is_camera());
+        let mut source = spec.build().unwrap();
+        let mut frame = blank_frame();
+        let mut next = |source: &mut dyn Source| loop {
+            match source.next(&mut frame, Duration::from_millis(200)) {
+                Ok(Step::Timeout) => assert!(begin.elapsed() < Duration::from_secs(60), "{kind}: nothing comes"),
+                Ok(Step::Frame) => break Some((frame.time, frame.sequence)),
+                // Cut in the middle of a picture, or between two.
+                Ok(Step::End) | Err(_) => break None,
+            }
+        };
+        let seen: Vec<_> = (0..10).filter_map(|_| next(source.as_mut())).collect();
+        assert!(seen.len() == 10 && seen.windows(2).all(|w| w[1].0 > w[0].0 && w[1].1 > w[0].1), "{kind}: {seen:?}");
+        camera.kill().unwrap();
+        camera.wait().unwrap();
+        while next(source.as_mut()).is_some() {}
+        let arguments = std::fs::read_to_string(dir.path().join(format!("{program}.arguments"))).unwrap();
+        assert!(arguments.contains(words) && arguments.contains("--gain 4"), "{kind}: {arguments}");
+    }
+}

@@ -231,12 +231,18 @@ fn table() -> String {
         let acts = [Frame(u32::MAX, 20_000), Frame(0, 30_000), Frame(1, 40_000)];
         row("the number wraps after 2^32 - 1 (and jumps there from 1)", &acts)
     };
+    let dark = {
+        // A frame each 20 ms, and then each 10 ms again.
+        let time = |n: u32| 20_000 * i64::from(n) - 10_000 * i64::from(n.saturating_sub(110));
+        let frames: Vec<Act> = (2..410).map(|n| Frame(n, time(n))).collect();
+        row("half of the promised rate for 2 s: automatic exposure in the dark", &frames)
+    };
     let clock = {
         let [a, b, c, d] = [0, 1, 2, 3].map(|n| Unclocked(n, 1_700_000_000_000_000 + 10_000 * i64::from(n)));
         row_from([a, b], "times are not on the monotonic clock (from the first frame on)", &[c, d])
     };
     let head = "| fault | what the log says | frames delivered | frames lost | counted as | then |\n|---|---|---|---|---|---|\n";
-    head.to_string() + &rows.concat() + &wrapped + &clock
+    head.to_string() + &rows.concat() + &wrapped + &dark + &clock
 }
 
 #[test]

@@ -100,6 +100,71 @@ fn sql_is_read_twice(sql: &str, rows: u64) {
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), format!("({rows}, {rows})"));
 }
 
+/// The answer of the real `sqlite3` to a question, as one text.
+fn ask(database: &Path, question: &str) -> String {
+    let out = Command::new("sqlite3").arg(database).arg(question).output();
+    let out = out.unwrap_or_else(|e| panic!("sqlite3 cannot be run ({e}): apt-get install sqlite3"));
+    String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_database_is_kept_beside_the_events_through_kills_and_can_be_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tcp, own, database) =
+        (format!("tcp:127.0.0.1:{}", port()), dir.path().join("host"), dir.path().join("events.db"));
+    let start = || {
+        let mut command = mercam();
+        command.args(["host", "--log", "warn", "--max-bytes", "65536", "--listen", &tcp, "--dir"]).arg(&own);
+        Host::of(command.arg("--sqlite").arg(&database).spawn().unwrap(), &own)
+    };
+    let host = start();
+    let (origin, mut sink) = (origin("a"), build(&format!("{tcp}?{QUICK}")));
+    let mut send = |seqs: std::ops::Range<u64>| {
+        seqs.for_each(|seq| sink.send(&event(&origin, seq)).unwrap());
+        deliver(&mut sink);
+    };
+    send(0..100);
+    let rows = |n: &str| wait_for(n, || (ask(&database, "SELECT count(*) FROM event") == n).then_some(()));
+    rows("100");
+    send(100..150);
+    host.kill(); // with the last of them in the file, and perhaps not in the database
+    let host = start();
+    send(150..300); // over several files
+    host.stop();
+    // What had come before the end is there when the host has ended.
+    assert_eq!(ask(&database, "SELECT count(*), max(seq), count(DISTINCT seq) FROM event"), "300|299|300");
+    assert_eq!(ask(&database, "SELECT class, component FROM event WHERE seq = 42"), "surprise|right_brow");
+    fs::remove_file(&database).unwrap();
+    let host = start();
+    wait_for("the host listens", || TcpStream::connect(&tcp[4..]).ok());
+    host.stop();
+    assert_eq!(ask(&database, "SELECT count(*) FROM event"), "300", "it can be made again");
+}
+
+#[test]
+fn an_export_goes_on_with_what_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tcp, own) = (format!("tcp:127.0.0.1:{}", port()), dir.path().join("host"));
+    let host = Host::start(&own, &[&tcp]);
+    let (origin, mut sink) = (origin("a"), build(&format!("{tcp}?{QUICK}")));
+    sink.send(&event(&origin, 0)).unwrap();
+    deliver(&mut sink);
+    let mut export = mercam();
+    export.args(["host", "export", "--format", "jsonl", "--follow", "--dir"]).arg(&own);
+    let export = export.stdout(Stdio::piped()).spawn().unwrap();
+    for seq in 1..40 {
+        sink.send(&event(&origin, seq)).unwrap();
+    }
+    deliver(&mut sink);
+    std::thread::sleep(Duration::from_millis(1200)); // it looks twice in a second
+    let pid = rustix::process::Pid::from_child(&export);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let out = export.wait_with_output().unwrap();
+    assert!(out.status.success());
+    assert_eq!(out.stdout, fs::read(own.join("events.jsonl")).unwrap());
+    host.stop();
+}
+
 #[test]
 fn a_host_that_is_killed_again_and_again_ends_with_every_event_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -232,7 +297,7 @@ fn mistakes_of_the_caller_are_named() {
         (out.status.code(), String::from_utf8(out.stderr).unwrap())
     };
     let (code, said) = fails(&["--listen", "file:x"]);
-    assert!(code == Some(2) && said.contains("tcp, unix and serial"), "{said}");
+    assert!(code == Some(2) && said.contains("tcp, unix") && said.contains("serial"), "{said}");
     let (code, said) = fails(&["stats", "--dir", "/no/such"]);
     assert!(code == Some(69) && said.contains("/no/such") && said.contains("mercam host"), "{said}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,13 +1,20 @@
-//! The MQTT sink against a real mosquitto: stopped and started, paused, with TLS and passwords, its sender killed.
+//! The MQTT sink and the host that subscribes, with a real mosquitto between: stopped and started, paused, with TLS and
+//! passwords, its queue full, sender and host killed.
 //! Only with `--features mqtt`; left out, loudly, where mosquitto is not installed.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "mqtt/broker.rs"]
 mod broker;
+#[path = "host/clip.rs"]
+mod clip;
 #[path = "mqtt/fleet.rs"]
 mod fleet;
+#[path = "mqtt/host.rs"]
+mod host;
 #[path = "data/wire/sample.rs"]
 mod sample;
+#[path = "host/support.rs"]
+mod support;
 
 use broker::{Broker, Subscriber, installed, signal, until};
 use mercam::event::Event;

@@ -284,7 +284,7 @@ fn the_landmark_networks_compared_by_refined_movement() {
                 None => film(seed).build().unwrap(),
             };
             // All networks see each picture before the next one comes, so that a busy machine hinders all alike.
-            let mut stages = NETS.map(|net| with(&base, net).build(&Store::default()).unwrap());
+            let mut stages = NETS.map(|net| with(&base, net).build(&Store::default(), false).unwrap());
             let mut pairs = NETS.map(|_| Vec::<Pair>::new());
             let (mut frame, mut faces) = (blank_frame(), Vec::new());
             while source.next(&mut frame, Duration::from_secs(1)).unwrap() == Step::Frame {

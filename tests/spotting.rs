@@ -8,6 +8,8 @@
 mod allocations;
 #[path = "spotting/generator.rs"]
 mod generator;
+#[path = "spotting/invariance.rs"]
+mod invariance;
 #[path = "spotting/movement.rs"]
 mod movement;
 #[path = "spotting/rejections.rs"]

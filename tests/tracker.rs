@@ -27,7 +27,7 @@ impl Rig {
     fn new(config: &FaceConfig, jitter: f32, bias: f32) -> Self {
         let world = Shared::default();
         let net = FakeNet { world: world.clone(), jitter, bias, random: Random(99) };
-        let stage = config.build(Box::new(FakeDetector(world.clone())), Box::new(net)).unwrap();
+        let stage = config.build(Box::new(FakeDetector(world.clone())), Box::new(net), false).unwrap();
         Self {
             face: FacePicture::new(3),
             stage,

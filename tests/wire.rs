@@ -1,6 +1,8 @@
 //! The wire format: its fixtures, and what damage may do to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "wire/corpus.rs"]
+mod corpus;
 #[path = "data/wire/sample.rs"]
 mod sample;
 

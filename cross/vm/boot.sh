@@ -12,48 +12,30 @@
 #   SCRIPT=file        run this sh script in the VM instead of `BINARY ARGS` (BINARY is still /bin/app)
 #   FILES="a b"        host files, copied to /data in the VM
 #   MEM=512 SMP=2 CPU=... ACCEL=tcg|kvm   APPEND="kernel arguments"   VERBOSE=1 kernel log on the console
-#   UART2=path         second UART; the host end is the unix socket `path` (VM: /dev/ttyS1 on x86_64, /dev/ttyS0 on arm)
+#   UART2=path         second UART (VM: /dev/ttyS1 on x86_64, /dev/ttyS0 on arm); the host end is a pseudo-terminal, and
+#                      `path` a link to it
 #   ROOTFS=dir         start from this root file system; with systemd in it, that is PID 1 and a unit has to print
 #                      @@START ... @@END, @@DONE uptime, @@RC=n on the console and power off
 #   SYSROOT=dir        extra folder with the libraries of a dynamic BINARY
 #   QEMU_EXTRA="..."   more qemu options            QWRAP="time -v"   prefix command for qemu
-#   CACHE=dir          kernels are kept here (default: mercam-vm in the user's cache)
-#   MIRROR=URL         Debian archive (default: what this machine's own apt uses)
+#   CACHE=dir MIRROR=URL   see kernel.sh
 set -eu
 [ $# -ge 2 ] || { sed -n '2,5p' "$0" >&2; exit 2; }
 ARCH=$1; BIN=$2; shift 2
-HERE=$(cd "$(dirname "$0")" && pwd); CACHE=${CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mercam-vm}; KVER=${KVER:-6.1}; TIMEOUT=${TIMEOUT:-300}; SUITE=bookworm
+HERE=$(cd "$(dirname "$0")" && pwd); TIMEOUT=${TIMEOUT:-300}
+. "$HERE/kernel.sh"
 case $ARCH in
- x86_64)  DA=amd64; KP=linux-image-amd64; Q=qemu-system-x86_64;  CON=ttyS0;   M="-M q35"; DCPU=max; TRIP=x86_64-linux-gnu;;
- aarch64) DA=arm64; KP=linux-image-arm64; Q=qemu-system-aarch64; CON=ttyAMA0; M="-M virt,dtb-randomness=off"; DCPU=cortex-a72; TRIP=aarch64-linux-gnu;;
- armv7)   DA=armhf; KP=linux-image-armmp; Q=qemu-system-arm;     CON=ttyAMA0; M="-M virt,highmem=off,dtb-randomness=off"; DCPU=cortex-a15; TRIP=arm-linux-gnueabihf;;
- *) echo "unknown ARCH $ARCH" >&2; exit 2;;
+ x86_64)  Q=qemu-system-x86_64;  CON=ttyS0;   M="-M q35"; DCPU=max;;
+ aarch64) Q=qemu-system-aarch64; CON=ttyAMA0; M="-M virt,dtb-randomness=off"; DCPU=cortex-a72;;
+ armv7)   Q=qemu-system-arm;     CON=ttyAMA0; M="-M virt,highmem=off,dtb-randomness=off"; DCPU=cortex-a15;;
 esac
 for t in $Q cpio readelf bc xz; do command -v $t >/dev/null || { echo "missing $t (apt-get install qemu-system-x86 qemu-system-arm cpio binutils bc xz-utils)" >&2; exit 125; }; done
 now() { date +%s.%N; }
 T0=$(now)
 
-# ---- 1. kernel and busybox, once. apt runs with its own state, so the host's apt and dpkg are not touched,
-#         a foreign architecture needs no dpkg --add-architecture, and neither does it need root.
-C=$CACHE/$DA-$KVER
-if [ ! -e "$C/ok" ]; then
-  MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -1)}
-  MIRROR=${MIRROR%/}
-  rm -rf "$C"; mkdir -p "$C/lists/partial" "$C/archives/partial" "$C/none"; : > "$C/status"
-  S="[arch=$DA signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${MIRROR:?Debian mirror}"
-  { echo "deb $S $SUITE main"; [ "$KVER" = 6.1 ] || echo "deb $S $SUITE-backports main"; } > "$C/sources.list"
-  O="-qq -o APT::Architecture=$DA -o APT::Architectures=$DA -o Dir::Etc::sourcelist=$C/sources.list -o Dir::Etc::sourceparts=$C/none
-     -o Dir::Etc::preferencesparts=$C/none -o Dir::State::lists=$C/lists -o Dir::State::status=$C/status -o Dir::Cache=$C
-     -o APT::Sandbox::User=$(id -un) -o Acquire::Languages=none -o Acquire::Retries=3"
-  apt-get $O update
-  D=$SUITE; [ "$KVER" = 6.1 ] || D=$SUITE-backports
-  KI=$(apt-cache $O show $KP/$D 2>/dev/null | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -1)
-  [ -n "$KI" ] || { echo "no kernel $KP in $D" >&2; exit 125; }
-  (cd "$C" && apt-get $O download $KI busybox-static)
-  for d in "$C"/*.deb; do dpkg -x "$d" "$C/root"; done
-  du -cb "$C"/*.deb | tail -1 | awk '{printf "vm: %.1f MB of packages\n",$1/1e6}' >&2
-  rm -rf "$C/lists" "$C/archives" "$C"/*.bin "$C"/*.deb; touch "$C/ok"
-fi
+# ---- 1. kernel and busybox, once
+fetch_kernel
+C=$KERNEL
 K=$(ls "$C"/root/boot/vmlinuz-*); MODV=$(ls "$C/root/lib/modules"); MD=$C/root/lib/modules/$MODV/kernel
 T1=$(now)
 
@@ -78,7 +60,7 @@ for m in $ORDER; do o=$(echo ${m}_OPTS | tr a-z A-Z); echo "$m ${!o-}" >> "$R/et
 cp "$BIN" "$R/bin/app"; chmod 755 "$R/bin/app"
 # libraries of a dynamic BINARY, from the cross sysroot
 NEED() { readelf -d $1 2>/dev/null | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p'; readelf -l $1 2>/dev/null | sed -n 's/.*interpreter: \(.*\)\]/\1/p'; }
-SR="${SYSROOT:-} /usr/$TRIP/lib /lib/$TRIP /usr/lib/$TRIP /lib64"
+SR="${SYSROOT:-} /usr/$TRIPLET/lib /lib/$TRIPLET /usr/lib/$TRIPLET /lib64"
 case $(readelf -h "$BIN" | sed -n 's/ *Machine: *//p')/$ARCH in ARM/aarch64) SR="${SYSROOT:-} /usr/arm-linux-gnueabihf/lib";; esac
 todo=$([ -n "${ROOTFS:-}" ] || NEED "$BIN"); done_=
 while [ -n "$todo" ]; do nx=
@@ -107,14 +89,23 @@ T2=$(now)
 # ---- 3. boot. -nodefaults: no network card at all
 X=; [ $ARCH = x86_64 ] && X=no_timer_check
 LL="quiet loglevel=1 $X"; [ -z "${VERBOSE:-}" ] || LL="loglevel=7 $X"
-U2=; [ -z "${UART2:-}" ] || U2="-chardev socket,id=u2,path=$UART2,server=on,wait=off -device pci-serial,chardev=u2"
+U2=; [ -z "${UART2:-}" ] || U2="-chardev pty,id=u2 -device pci-serial,chardev=u2"
+# What the VM says is shown as it comes.
+SHOW='s/\r//g; /^@@INSMOD/p; /^@@START/,/^@@END/{/^@@/!p}'; [ -z "${VERBOSE:-}" ] || SHOW='s/\r//gp'
+if [ -n "${UART2:-}" ]; then # qemu says which pseudo-terminal it took
+  (for _ in $(seq 100); do
+    tty=$(cat "$W/err" "$W/out" 2>/dev/null | grep -ao '/dev/pts/[0-9]*' | head -n 1)
+    [ -z "$tty" ] || { ln -sfn "$tty" "$UART2"; break; }
+    sleep 0.1
+  done) &
+fi
 set +e
 timeout -k 5 $TIMEOUT ${QWRAP:-} $Q $M -accel ${ACCEL:-tcg} -cpu ${CPU:-$DCPU} -smp ${SMP:-2} -m ${MEM:-512} -nodefaults -display none -no-reboot \
-  -serial stdio $U2 ${QEMU_EXTRA:-} -kernel "$K" -initrd "$W/initrd" -append "console=$CON panic=-1 $LL ${APPEND:-}" </dev/null > "$W/out" 2>"$W/err"
-QRC=$?; set -e
+  -serial stdio $U2 ${QEMU_EXTRA:-} -kernel "$K" -initrd "$W/initrd" -append "console=$CON panic=-1 $LL ${APPEND:-}" </dev/null 2>"$W/err" |
+  tee "$W/out" | sed -un "$SHOW"
+QRC=${PIPESTATUS[0]}; set -e
 T3=$(now)
 tr -d '\r' < "$W/out" > "$W/o2"
-[ -z "${VERBOSE:-}" ] && sed -n '/^@@INSMOD/p;/^@@START/,/^@@END/{/^@@/!p}' "$W/o2" || cat "$W/o2"
 RC=$(sed -n 's/^@@RC=//p' "$W/o2"); U() { sed -n "s/^@@$1 //p" "$W/o2"; }
 d1() { printf %.1f $(echo "$2-$1" | bc); }
 echo "vm: $ARCH $MODV fetch+unpack $(d1 $T0 $T1)s initrd $(d1 $T1 $T2)s ($(stat -c %s "$W/initrd" | awk '{printf "%.1f",$1/1e6}') MB) boot $(U BOOT)s modules $(U MODS)s end $(U DONE)s qemu wall $(d1 $T2 $T3)s rc=${RC:-none}" >&2

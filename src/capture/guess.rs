@@ -2,6 +2,7 @@
 
 use super::CaptureError;
 use super::options::{hint, spec};
+use super::v4l2::CameraName;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -47,9 +48,11 @@ pub fn guess(path: &Path) -> Result<&'static str, CaptureError> {
     } else if ["libcamera", "csi", "rpicam", "picamera"].contains(&scheme) {
         Err(spec(
             "cameras on the ribbon connector are read through a pipe: rpicam-vid -t 0 --width 640 --height 480 \
-             --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90'"
+             --framerate 90 --codec yuv420 -o - | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90&live=true'"
                 .into(),
         ))
+    } else if let CameraName::Usb(usb) = CameraName::parse(&shown) {
+        Err(spec(format!("a USB camera is named with its kind in front: v4l2:{usb}")))
     } else if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
         Err(spec(format!(
             "unknown kind of source \"{scheme}\"{}; the kinds are {}",

@@ -3,9 +3,12 @@
 //! Landmarks need no colour, so chroma is never looked at. Luma is taken as the camera sends it (full or
 //! limited range); RGB is weighted by BT.601.
 
+use super::CaptureError;
+use super::options::{hint, spec};
 use super::rate::Size;
 use crate::frame::Luma;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// An uncompressed pixel format. Of formats with more than 8 bits per sample the highest 8 are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -140,6 +143,17 @@ impl PixelFormat {
             }
         }
         Ok(())
+    }
+}
+
+impl FromStr for PixelFormat {
+    type Err = CaptureError;
+
+    fn from_str(name: &str) -> Result<Self, CaptureError> {
+        Self::from_name(name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name);
+            spec(format!("unknown pixel format \"{name}\"{}; the formats are {}", hint(name, &known), known.join(", ")))
+        })
     }
 }
 

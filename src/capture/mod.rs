@@ -1,8 +1,11 @@
 //! Sources: where frames come from. One trait, one file per kind, chosen by one URI-like string.
 
+mod arrivals;
+mod exposure;
 mod guess;
 mod images;
 mod input;
+mod lit;
 mod live;
 mod luma;
 mod mjpeg;
@@ -19,8 +22,10 @@ mod timeline;
 mod v4l2;
 mod y4m;
 
+pub use exposure::{Exposure, Gain, PowerLine};
 pub use images::{ImagesSource, ImagesSpec};
 pub use input::Origin;
+pub use lit::Lit;
 pub use live::{Buffer, Grabber, LiveCounts, LiveSource, Opened, Opener};
 pub use luma::PixelFormat;
 pub use modes::{CameraFormat, Choice, Mode, Wish, choose};
@@ -28,7 +33,7 @@ pub use rate::{MAX_SIDE, Rate, Size};
 pub use raw::{RawSource, RawSpec};
 pub use replay::{LandmarkWriter, ReplaySource, ReplaySpec};
 pub use spec::{SourceSpec, SyntheticSpec};
-pub use v4l2::{DeviceInfo, V4l2Source, V4l2Spec, list_devices};
+pub use v4l2::{CameraName, Controls, DeviceInfo, UsbName, V4l2Source, V4l2Spec, list_devices};
 pub use y4m::{Y4mSource, Y4mSpec};
 
 use crate::frame::{Content, Frame, Luma};

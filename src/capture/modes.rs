@@ -1,9 +1,12 @@
 //! Which of a camera's modes to use: a pure choice from a list, so that it can be tested and explained.
 
+use super::CaptureError;
 use super::luma::PixelFormat;
+use super::options::spec;
 use super::rate::{Rate, Size};
 use std::cmp::Reverse;
 use std::fmt;
+use std::str::FromStr;
 
 /// The size from which faces at arm's length are large enough (an inter-ocular distance of about 60 pixels).
 pub const SUFFICIENT: Size = Size { width: 640, height: 480 };
@@ -70,6 +73,17 @@ impl CameraFormat {
             Self::Plain(_) => 2,
             Self::Mjpeg => 1,
         }
+    }
+}
+
+impl FromStr for CameraFormat {
+    type Err = CaptureError;
+
+    fn from_str(name: &str) -> Result<Self, CaptureError> {
+        Self::from_name(name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name);
+            spec(format!("mercam does not read the camera format \"{name}\"; it reads {}", known.join(", ")))
+        })
     }
 }
 

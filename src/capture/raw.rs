@@ -1,10 +1,12 @@
 //! `raw:FILE` and `raw:-`: pictures one after another without any header, such as
 //! `rpicam-vid --codec yuv420 -o -` writes. Size, format and rate have to be given.
 
+use super::arrivals::Arrivals;
 use super::input::{Fill, Input, Origin};
 use super::luma::PixelFormat;
 use super::rate::{Rate, Size};
 use super::{CaptureError, Source, Step, take_luma};
+use crate::clock::monotonic_us;
 use crate::frame::{Content, Frame};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ pub struct RawSpec {
     pub fps: Rate,
     /// Bytes from row to row of the first plane, where rows are padded; otherwise the row itself.
     pub stride: Option<u32>,
+    /// The stream comes from a camera now: times are those of arrival, and a picture that nobody waits for is let go.
+    pub live: bool,
 }
 
 impl RawSpec {
@@ -41,7 +45,9 @@ impl RawSpec {
             )));
         }
         let bytes = self.format.picture_bytes(self.size, stride);
-        Ok(RawSource { input: Input::open("raw", &self.origin)?, spec: self.clone(), stride, bytes, frames: 0 })
+        let input = Input::open("raw", &self.origin)?;
+        let arrivals = self.live.then(|| Arrivals::new(self.fps));
+        Ok(RawSource { input, spec: self.clone(), stride, bytes, frames: 0, arrivals })
     }
 }
 
@@ -53,6 +59,8 @@ pub struct RawSource {
     stride: usize,
     bytes: usize,
     frames: u64,
+    /// Of a live stream.
+    arrivals: Option<Arrivals>,
 }
 
 impl Source for RawSource {
@@ -61,15 +69,23 @@ impl Source for RawSource {
     }
 
     fn is_live(&self) -> bool {
-        false
+        self.spec.live
     }
 
     fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Result<Step, CaptureError> {
-        match self.input.fill(self.bytes, Instant::now() + timeout)? {
-            Fill::Timeout => return Ok(Step::Timeout),
-            Fill::End => return self.end(),
-            Fill::Ready => {}
-        }
+        let deadline = Instant::now() + timeout;
+        let arrived = loop {
+            match self.input.fill(self.bytes, deadline)? {
+                Fill::Timeout => return Ok(Step::Timeout),
+                Fill::End => return self.end(),
+                Fill::Ready => {}
+            }
+            let Some(arrivals) = &mut self.arrivals else { break None };
+            match arrivals.saw(monotonic_us()) {
+                Some(arrived) => break Some(arrived),
+                None => self.input.consume(self.bytes),
+            }
+        };
         let mut luma = take_luma(frame);
         self.spec
             .format
@@ -77,7 +93,9 @@ impl Source for RawSource {
             .map_err(|e| self.input.malformed(&format!("frame {}: {e}", self.frames)))?;
         frame.content = Content::Picture(luma);
         self.input.consume(self.bytes);
-        (frame.time, frame.sequence, frame.lost_before) = (self.spec.fps.time_of(self.frames), self.frames, 0);
+        let (time, lost) = arrived.map_or((self.spec.fps.time_of(self.frames), 0), |a| (a.time, a.lost));
+        self.frames += u64::from(lost);
+        (frame.time, frame.sequence, frame.lost_before) = (time, self.frames, lost);
         self.frames += 1;
         Ok(Step::Frame)
     }
@@ -117,6 +135,7 @@ mod tests {
             size: size.parse().unwrap(),
             fps: "90".parse().unwrap(),
             stride,
+            live: false,
         }
     }
 
@@ -155,6 +174,39 @@ mod tests {
             let e = spec(file.path(), PixelFormat::Yuyv, "4x4", Some(stride)).build().unwrap_err().to_string();
             assert!(e.contains("stride"), "{e}");
         }
+    }
+
+    #[test]
+    fn a_live_stream_has_the_times_of_arrival_and_gaps_where_none_arrived() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let spec = RawSpec { live: true, ..spec(&path, PixelFormat::Grey, "2x2", None) };
+        let writer = std::thread::spawn(move || {
+            let mut pipe = std::fs::File::create(&path).unwrap();
+            for pause in [0, 20, 400, 20] {
+                std::thread::sleep(Duration::from_millis(pause));
+                pipe.write_all(&[7; 4]).unwrap();
+            }
+        });
+        let mut source = spec.build().unwrap();
+        assert!(source.is_live());
+        let mut frame = crate::capture::blank_frame();
+        let mut seen = vec![];
+        for _ in 0..1000 {
+            match source.next(&mut frame, Duration::from_millis(50)).unwrap() {
+                Step::Frame => seen.push((frame.time, frame.sequence, frame.lost_before)),
+                Step::Timeout => {}
+                Step::End => break,
+            }
+        }
+        writer.join().unwrap();
+        assert!(seen.len() >= 2, "{seen:?}");
+        assert!(seen.windows(2).all(|w| w[1].0 > w[0].0 && w[1].1 == w[0].1 + 1 + u64::from(w[1].2)), "{seen:?}");
+        // 400 ms at 90 frames/s, less whatever this machine was late with the frames before and after.
+        let lost: u32 = seen.iter().map(|s| s.2).sum();
+        assert!(lost >= 30, "{seen:?}");
     }
 
     proptest! {

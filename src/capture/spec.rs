@@ -3,12 +3,11 @@
 use super::guess::{SCHEMES, example, examples, guess};
 use super::images::ImagesSpec;
 use super::input::Origin;
-use super::luma::PixelFormat;
-use super::modes::{CameraFormat, Wish};
-use super::options::{Options, decode, encode, hint, print, spec};
+use super::modes::Wish;
+use super::options::{Options, decode, encode, print, spec};
 use super::raw::RawSpec;
 use super::replay::ReplaySpec;
-use super::v4l2::V4l2Spec;
+use super::v4l2::{CameraName, Controls, V4l2Spec};
 use super::y4m::Y4mSpec;
 use super::{CaptureError, Source};
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ use std::str::FromStr;
 
 /// Where frames come from, read from and printed as one string:
 ///
-/// * `v4l2:/dev/video0?size=640x480&fps=60&format=YUYV`, or just `/dev/video0`, `/dev/v4l/by-id/...`
+/// * `v4l2:/dev/video0?size=640x480&fps=60&format=YUYV`, or just `/dev/video0`, `/dev/v4l/by-id/...`; `v4l2:046d:0825`
 /// * `y4m:FILE`, `y4m:-` (standard input), `?fps=` in place of the stream's rate
 /// * `raw:-?format=yuv420&size=640x480&fps=90`, `stride=` where rows are padded
 /// * `images:DIR?fps=100`
@@ -64,7 +63,8 @@ impl SyntheticSpec {
 impl Default for SourceSpec {
     /// The first camera.
     fn default() -> Self {
-        Self::V4l2(V4l2Spec { device: "/dev/video0".into(), wish: Wish { size: None, fps: None, format: None } })
+        let device = CameraName::Node("/dev/video0".into());
+        Self::V4l2(V4l2Spec { device, wish: Wish::default(), controls: Controls::default() })
     }
 }
 
@@ -76,6 +76,11 @@ impl SourceSpec {
             Self::Replay(_) => false,
             Self::Synthetic(s) => s.options.get("render").is_some_and(|r| r == "pixels"),
         }
+    }
+
+    /// Whether somebody is filmed now: a camera, or a pipe from one.
+    pub fn is_camera(&self) -> bool {
+        matches!(self, Self::V4l2(_)) || matches!(self, Self::Raw(raw) if raw.live)
     }
 
     /// Opens the source.
@@ -129,9 +134,15 @@ impl SourceSpec {
         Ok(match scheme {
             "v4l2" => {
                 need("device")?;
-                let mut o = Options::parse("v4l2", options, &["size", "fps", "format"])?;
+                let known = ["size", "fps", "format", "exposure", "gain", "power_line"];
+                let mut o = Options::parse("v4l2", options, &known)?;
                 let wish = Wish { size: o.take("size")?, fps: o.take("fps")?, format: o.take("format")? };
-                Self::V4l2(V4l2Spec { device: place.into(), wish })
+                let controls = Controls {
+                    exposure: o.take("exposure")?,
+                    gain: o.take("gain")?,
+                    power_line: o.take("power_line")?,
+                };
+                Self::V4l2(V4l2Spec { device: CameraName::parse(&place), wish, controls })
             }
             "y4m" => {
                 need("file")?;
@@ -140,13 +151,14 @@ impl SourceSpec {
             }
             "raw" => {
                 need("file")?;
-                let mut o = Options::parse("raw", options, &["format", "size", "fps", "stride"])?;
+                let mut o = Options::parse("raw", options, &["format", "size", "fps", "stride", "live"])?;
                 Self::Raw(RawSpec {
                     origin: origin(),
                     format: o.need("format", "yuv420")?,
                     size: o.need("size", "640x480")?,
                     fps: o.need("fps", "90")?,
                     stride: o.take::<Stride>("stride")?.map(|s| s.0),
+                    live: o.take::<Switch>("live")?.is_some_and(|s| s.0),
                 })
             }
             "images" => {
@@ -205,9 +217,20 @@ impl fmt::Display for SourceSpec {
         let origin = |o: &Origin| encode(&o.to_string());
         match self {
             Self::V4l2(s) => {
-                write!(f, "v4l2:{}", path(&s.device))?;
+                write!(f, "v4l2:{}", encode(&s.device.to_string()))?;
                 let Wish { size, fps, format } = s.wish;
-                print(f, &[("size", text(size)), ("fps", text(fps)), ("format", format.map(|m| m.name().into()))])
+                let Controls { exposure, gain, power_line } = s.controls;
+                print(
+                    f,
+                    &[
+                        ("size", text(size)),
+                        ("fps", text(fps)),
+                        ("format", format.map(|m| m.name().into())),
+                        ("exposure", text(exposure)),
+                        ("gain", text(gain)),
+                        ("power_line", text(power_line)),
+                    ],
+                )
             }
             Self::Y4m(s) => {
                 write!(f, "y4m:{}", origin(&s.origin))?;
@@ -222,6 +245,7 @@ impl fmt::Display for SourceSpec {
                         ("size", text(Some(s.size))),
                         ("fps", text(Some(s.fps))),
                         ("stride", text(s.stride)),
+                        ("live", s.live.then(|| "true".into())),
                     ],
                 )
             }
@@ -239,28 +263,6 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-impl FromStr for PixelFormat {
-    type Err = CaptureError;
-
-    fn from_str(name: &str) -> Result<Self, CaptureError> {
-        Self::from_name(name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name);
-            spec(format!("unknown pixel format \"{name}\"{}; the formats are {}", hint(name, &known), known.join(", ")))
-        })
-    }
-}
-
-impl FromStr for CameraFormat {
-    type Err = CaptureError;
-
-    fn from_str(name: &str) -> Result<Self, CaptureError> {
-        Self::from_name(name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name);
-            spec(format!("mercam does not read the camera format \"{name}\"; it reads {}", known.join(", ")))
-        })
-    }
-}
-
 /// Bytes from row to row.
 struct Stride(u32);
 
@@ -269,6 +271,17 @@ impl FromStr for Stride {
 
     fn from_str(s: &str) -> Result<Self, CaptureError> {
         s.parse().map(Self).map_err(|_| spec(format!("\"{s}\" is no number of bytes")))
+    }
+}
+
+/// Yes or no.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = CaptureError;
+
+    fn from_str(s: &str) -> Result<Self, CaptureError> {
+        s.parse().map(Self).map_err(|_| spec(format!("\"{s}\" is neither: write true or false")))
     }
 }
 
@@ -291,10 +304,13 @@ mod tests {
         for text in [
             "v4l2:/dev/video0",
             "v4l2:/dev/v4l/by-id/usb-Maker_Cam-video-index0?size=640x480&fps=60&format=YUYV",
+            "v4l2:046d:0825",
+            "v4l2:046d:0825:4E1A?exposure=8300us&gain=auto&power_line=50",
             "y4m:-",
             "y4m:some dir/clip.y4m?fps=30000/1001",
             "raw:-?format=yuv420&size=640x480&fps=90",
             "raw:x.yuv?format=nv12&size=1296x972&fps=2997/100&stride=1344",
+            "raw:-?format=yuv420&size=640x480&fps=90&live=true",
             "images:frames?fps=100",
             "replay:run.jsonl",
             "synthetic:",
@@ -340,10 +356,14 @@ mod tests {
             ("v4l2:/dev/video0?fpps=3", "did you mean \"fps\"?"),
             ("v4l2:/dev/video0?format=H264", "GREY, YU12"),
             ("v4l2:/dev/video0?size=big", "WIDTHxHEIGHT"),
+            ("v4l2:/dev/video0?exposure=10", "v4l2: exposure: \"10\" is no exposure: write auto, keep_rate"),
+            ("v4l2:/dev/video0?power_line=55", "off, 50, 60 or auto"),
             ("v4l2:/dev/vid\0eo0", "control character"),
             ("raw:-?format=yuv420&fps=9", "size=640x480"),
             ("raw:-?format=yuv42&size=6x4&fps=9", "did you mean \"yuv420\"?"),
             ("raw:-?format=grey&size=6x4&fps=9&stride=wide", "no number of bytes"),
+            ("raw:-?format=grey&size=6x4&fps=9&live=perhaps", "write true or false"),
+            ("046d:0825", "v4l2:046d:0825"),
             ("replay:x?fps=3", "has no options"),
             ("synthetic:seed=1", "synthetic:?seed=1"),
         ] {

@@ -11,7 +11,7 @@ pub type Args = super::run::Args;
 pub fn run(args: &Args) -> Result<()> {
     let config = args.resolve()?;
     let mut lines = vec!["configuration  good".to_string()];
-    let source = plan::open_source(&config.source)?;
+    let source = plan::open_source(&config.source, &config.indicator)?;
     lines.push(format!("source         {}", source.name()));
     let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), source.is_live())?;
     let face = if config.source.delivers_pictures() {

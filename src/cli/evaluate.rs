@@ -11,6 +11,7 @@ use crate::evaluate::set::SetReport;
 use crate::evaluate::text::Table;
 use crate::evaluate::{Clip, Report, Truth, curve, plot};
 use crate::face::models::Store;
+use crate::health::indicator::IndicatorConfig;
 use crate::pipeline::shutdown::Shutdown;
 use crate::precision::{self, MeasureError, measure};
 use crate::synth::recipe::{Recipe, Take};
@@ -256,7 +257,7 @@ fn played(args: &Args, spec: &SourceSpec, config: &Config) -> Result<Clip> {
         _ => return Err(Error::usage(anyhow!("one source goes with one --truth"))),
     };
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&spec)?;
+    let mut source = plan::open_source(&spec, &IndicatorConfig::default())?;
     let mut analyser = plan::build_analyser(config, spec.delivers_pictures(), source.is_live())?;
     let bar = ProgressBar::new((clip.seconds * 10.0) as u64);
     let style = ProgressStyle::with_template("{bar:40} {percent} % of {msg}, {eta} left");
@@ -370,7 +371,7 @@ fn spotted(
 fn tracking(args: &Args, path: &Path, config: &Config) -> Result<()> {
     let (recipe, courses) = films(args, path, config, &|take, seed, film, show| {
         let store = Store::default();
-        let mut stage = config.face.build(&store).map_err(Error::failure)?;
+        let mut stage = config.face.build(&store, false).map_err(Error::failure)?;
         let mut net = config.face.landmarks.build(&store).map_err(Error::failure)?;
         let seconds = film.seconds();
         let course = measure(film, &mut stage, &mut net, &mut |t| show((t.as_secs() / seconds).min(1.0)));

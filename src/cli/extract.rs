@@ -6,7 +6,7 @@ use crate::capture::{LandmarkWriter, SourceSpec, Step, blank_frame};
 use crate::error::{Error, Result};
 use crate::face::stage::FaceStage;
 use crate::frame::{Content, Face};
-use crate::movement::table::MovementTable;
+use crate::movement::table::{Columns, MovementTable};
 use crate::pipeline::shutdown::Shutdown;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{BufWriter, Write};
@@ -20,7 +20,8 @@ Two forms, chosen by the ending of --out:
 
 Examples:
   mercam extract --source y4m:clip.y4m --out clip.jsonl
-  mercam extract --source 'images:clip/?fps=200' --out clip.csv";
+  mercam extract --source 'images:clip/?fps=200' --out clip.csv
+  mercam extract --source y4m:clip.y4m --out clip.csv --columns openface";
 
 /// Arguments of `extract`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,9 @@ pub struct Args {
     /// File to write; written whole or not at all
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
+    /// Columns of a .csv: mercam's own, or those of OpenFace 2 (landmarks in pixels) with movement behind them
+    #[arg(long, value_name = "NAME", default_value = "mercam")]
+    columns: Columns,
     #[command(flatten)]
     config: plan::ConfigArgs,
 }
@@ -46,9 +50,9 @@ enum Writer<W: Write> {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.resolve()?;
     let stop = Shutdown::on_signals().map_err(Error::failure)?;
-    let mut source = plan::open_source(&args.source)?;
+    let mut source = plan::open_source(&args.source, &config.indicator)?;
     let mut stage: Option<FaceStage> =
-        if args.source.delivers_pictures() { Some(plan::build_face(&config)?) } else { None };
+        if args.source.delivers_pictures() { Some(plan::build_face(&config, false)?) } else { None };
     let ending = args.out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_string();
     let (part, file) = PartFile::create(&args.out)?;
     let growing = part.growing().to_path_buf();
@@ -58,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut writer = match ending.as_str() {
         "jsonl" => Writer::Landmarks(LandmarkWriter::new(file, &source.name()).map_err(written)?),
         "csv" => {
-            let table = MovementTable::new(file, config.analysis.movement)
+            let table = MovementTable::new(file, config.analysis.movement, args.columns)
                 .map_err(|e| Error::config(anyhow::anyhow!("{e}")))?;
             Writer::Movement(Box::new(table))
         }

@@ -1,25 +1,27 @@
 //! `mercam host`: the receiving end.
 
+use super::screen::Screen;
 use super::{output, plan};
 use crate::error::{Error, Result};
 use crate::health::logger::{self, LogLevel};
-use crate::host::{Endpoint, ExportFormat, Filter, HostConfig, HostError, HostStats};
-use crate::host::{Follower, describe, export, stats_table, tail};
+use crate::host::{Endpoint, ExportFormat, Exporter, Filter, HostConfig, HostError, HostStats, SqliteFeed};
+use crate::host::{Follower, describe, stats_table, tail};
 use crate::pipeline::shutdown::Shutdown;
 use crate::sinks::SinkSpec;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
   mercam host --listen tcp:127.0.0.1:7420 --dir events        # devices: --sink tcp:HOST:7420
-  mercam host --listen 'serial:/dev/ttyUSB0?format=binary&baud=115200' --dir events --table
-  mercam host --listen unix:/run/mercam.sock --sink log
+  mercam host --listen 'serial:/dev/ttyUSB0?format=binary&baud=115200' --dir events --tui
+  mercam host --listen unix:/run/mercam.sock --sqlite events.db
+  mercam host --listen 'mqtt:broker?username=hub&password_file=/etc/mercam/hub'   # where built with mqtt
   mercam host tail --dir events --follow
   mercam host stats --dir events
   mercam host export --dir events --format csv --kind confirmed > confirmed.csv
-  mercam host export --dir events --format sql | sqlite3 events.db
+  mercam host export --dir events --format sql --follow | psql fleet
 
 A connection is neither encrypted nor authenticated: listen on the loopback, a cable or a private network, and use a
 tunnel (ssh, WireGuard) elsewhere.";
@@ -37,7 +39,8 @@ pub struct Args {
 /// Receives.
 #[derive(Debug, clap::Args)]
 struct Receive {
-    /// Where to listen: tcp:ADDRESS:PORT, unix:PATH, serial:DEVICE?baud=115200&format=binary; may be given again
+    /// Where to listen: tcp:ADDRESS:PORT, unix:PATH, serial:DEVICE?baud=115200&format=binary, mqtt:BROKER; may be given
+    /// again
     #[arg(short, long, value_name = "URI", default_value = "tcp:127.0.0.1:7420")]
     listen: Vec<Endpoint>,
     /// Directory for what arrives: events.jsonl and stats.json; made when missing
@@ -55,9 +58,12 @@ struct Receive {
     /// Wait for the disk before anything is acknowledged: a power cut of the host costs nothing
     #[arg(long)]
     fsync: bool,
-    /// Show a table of devices and lines, renewed every second
-    #[arg(long)]
-    table: bool,
+    /// Keep an SQLite database of the events as well; needs the program sqlite3
+    #[arg(long, value_name = "FILE")]
+    sqlite: Option<PathBuf>,
+    /// Show devices, lines and the last events, renewed every second
+    #[arg(long, visible_alias = "table")]
+    tui: bool,
     /// How much to log to standard error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: LogLevel,
@@ -103,6 +109,9 @@ enum Action {
         /// Only of this kind: confirmed, provisional, withdrawn, face_appeared, face_left, status; may be given again
         #[arg(long, value_name = "KIND")]
         kind: Vec<String>,
+        /// Go on with what arrives, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
     },
 }
 
@@ -112,13 +121,26 @@ pub fn run(args: &Args) -> Result<()> {
         None => receive(&args.receive),
         Some(Action::Tail { dir, number, follow, json }) => show_tail(dir, *number, *follow, *json),
         Some(Action::Stats { dir, json }) => show_stats(dir, *json),
-        Some(Action::Export { dir, format, device, kind }) => {
+        Some(Action::Export { dir, format, device, kind, follow }) => {
             let filter = Filter { device: device.clone(), kinds: kind.clone() };
-            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            match export(dir, *format, &filter, &mut out) {
-                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                other => other.map(|_| ()).map_err(|e| unreadable(dir, e)),
+            match export(dir, *format, &filter, *follow) {
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+                other => other.map_err(|e| unreadable(dir, e)),
             }
+        }
+    }
+}
+
+fn export(dir: &Path, format: ExportFormat, filter: &Filter, follow: bool) -> std::io::Result<()> {
+    let stop = Shutdown::on_signals()?;
+    let mut follower = Follower::from_the_beginning(dir)?;
+    let mut exporter = Exporter::new(format, filter, BufWriter::new(std::io::stdout().lock()))?;
+    loop {
+        let events = follower.new_events()?;
+        if !events.is_empty() {
+            exporter.write(&events)?;
+        } else if !follow || stop.wait(Duration::from_millis(500)) {
+            return exporter.write(&[]);
         }
     }
 }
@@ -130,15 +152,22 @@ fn receive(args: &Receive) -> Result<()> {
     let Receive { listen, dir, max_bytes, keep, fsync, .. } = args;
     let config =
         HostConfig { listen: listen.clone(), dir: dir.clone(), max_bytes: *max_bytes, keep: *keep, fsync: *fsync };
+    let no_database = |e: std::io::Error| Error::unavailable(anyhow::anyhow!("--sqlite: {e}"));
+    let feed = args.sqlite.as_ref().map(|file| SqliteFeed::start(dir, file)).transpose().map_err(no_database)?;
+    let mut screen = args.tui.then(|| Screen::new(dir));
     let mut trouble = Ok(());
     let done = config.run(sinks, &stop, |stats| {
-        if args.table
-            && let Err(e) = show_table(stats)
+        if let Some(screen) = &mut screen
+            && let Err(e) = screen.draw(stats)
         {
             trouble = Err(e);
             stop.request();
         }
     });
+    drop(screen);
+    if let Some(feed) = feed {
+        feed.finish();
+    }
     let stats = done.map_err(|e| match e {
         HostError::Store(e) => plan::sink_error(e),
         e @ HostError::Listen { .. } => Error::unavailable(e),
@@ -148,13 +177,6 @@ fn receive(args: &Receive) -> Result<()> {
         log::info!("{} events, {} duplicates dropped, {} missing: {name}", d.events, d.duplicates, d.missing);
     }
     trouble
-}
-
-/// The table at the top of the screen.
-fn show_table(stats: &HostStats) -> Result<()> {
-    let table = output::table(&stats_table(stats));
-    let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-    output::print(&format!("{clear}{table}\n"))
 }
 
 fn show_stats(dir: &Path, json: bool) -> Result<()> {
@@ -183,7 +205,7 @@ fn show_tail(dir: &Path, number: usize, follow: bool, json: bool) -> Result<()> 
         }
         let mut out = std::io::stdout().lock();
         match out.write_all(&text).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
             other => other.map_err(Error::failure)?,
         }
         let Some(follower) = &mut follower else { return Ok(()) };

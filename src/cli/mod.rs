@@ -18,6 +18,7 @@ mod recognise;
 mod record;
 mod reload;
 mod run;
+mod screen;
 mod synth;
 
 use crate::error::Result;

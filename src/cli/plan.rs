@@ -1,12 +1,13 @@
 //! What several commands share: the arguments of configuration, and building the stations from it.
 
-use crate::capture::{CaptureError, Source, SourceSpec};
+use crate::capture::{CaptureError, Lit, Source, SourceSpec};
 use crate::config::{Config, Layers};
 use crate::dere_grl::Recogniser;
 use crate::error::{Error, Result};
 use crate::face::models::Store;
 use crate::face::stage::FaceStage;
 use crate::health::cpu;
+use crate::health::indicator::{IndicatorConfig, IndicatorError, Light};
 use crate::health::logger::{self, LogLevel};
 use crate::metrics::{Metrics, MetricsError};
 use crate::pipeline::analyser::Analyser;
@@ -73,9 +74,22 @@ pub fn sink_error(e: SinkError) -> Error {
     }
 }
 
-/// Opens the source.
-pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
-    spec.build().map_err(capture_error)
+/// Opens the source of a configuration; of a camera the light is on until it is closed.
+pub fn open_source(spec: &SourceSpec, indicator: &IndicatorConfig) -> Result<Box<dyn Source>> {
+    let light = if spec.is_camera() { light(indicator)? } else { None };
+    let source = spec.build().map_err(capture_error)?;
+    Ok(match light {
+        Some(light) => Box::new(Lit::new(source, light)),
+        None => source,
+    })
+}
+
+/// Switches the light on that tells that a camera is in use, where one is configured.
+pub fn light(indicator: &IndicatorConfig) -> Result<Option<Light>> {
+    indicator.on().map_err(|e| match e {
+        IndicatorError::Config(_) => Error::config(e),
+        IndicatorError::Unavailable { .. } => Error::unavailable(e),
+    })
 }
 
 /// Opens the sinks.
@@ -98,15 +112,15 @@ pub fn open_metrics(config: &Config) -> Result<Option<Metrics>> {
 /// Builds the stations between source and sinks; with the face networks only when pictures will come.
 pub fn build_analyser(config: &Config, pictures: bool, live: bool) -> Result<Analyser> {
     cpu::prepare();
-    let face = if pictures { Some(build_face(config)?) } else { None };
+    let face = if pictures { Some(build_face(config, live)?) } else { None };
     let analysis = config.analysis.build().map_err(Error::config)?;
     let recogniser = Recogniser::load(&config.dere_grl).map_err(Error::unavailable)?;
     Ok(Analyser::new(face, analysis, recogniser, config.dere_grl.reject_none_above, live))
 }
 
-/// Builds the face stage, fetching the networks when they are missing.
-pub fn build_face(config: &Config) -> Result<FaceStage> {
+/// Builds the face stage, fetching the networks when they are missing; `live` when a camera delivers the pictures.
+pub fn build_face(config: &Config, live: bool) -> Result<FaceStage> {
     cpu::prepare();
     super::models::ensure(&config.face.networks())?;
-    config.face.build(&Store::default()).map_err(Error::unavailable)
+    config.face.build(&Store::default(), live).map_err(Error::unavailable)
 }

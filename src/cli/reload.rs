@@ -72,6 +72,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("source", old.source != new.source),
         ("pipeline", old.pipeline != new.pipeline),
         ("health", old.health != new.health),
+        ("indicator", old.indicator != new.indicator),
         ("face", old.face != new.face),
         ("analysis (but for analysis.spotting)", old.analysis != analysis),
         ("dere_grl (but for reject_none_above)", old.dere_grl != dere_grl),

@@ -18,10 +18,11 @@ use std::time::Duration;
 const EXAMPLES: &str = "\
 Examples:
   mercam run --source /dev/video0 --sink stdout
+  mercam run --source 'v4l2:046d:0825?fps=60&exposure=keep_rate&power_line=50'
   mercam run --source y4m:clip.y4m --sink file:events.jsonl --sink log
   ffmpeg -i talk.mp4 -f yuv4mpegpipe - | mercam run --source y4m:- --sink stdout
   rpicam-vid -t 0 --codec yuv420 --width 640 --height 480 --framerate 90 -o - \\
-    | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90' --sink serial:/dev/ttyUSB0
+    | mercam run --source 'raw:-?format=yuv420&size=640x480&fps=90&live=true' --sink serial:/dev/ttyUSB0
   mercam run --source synthetic: --sink stdout --duration 20s
 
 Configuration comes from the file, then the environment (MERCAM_SOURCE, MERCAM_ANALYSIS__SPOTTING__REFRACTORY_MS ...),
@@ -32,7 +33,7 @@ configuration again and puts thresholds, sinks and the log level in force withou
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where frames come from: v4l2:DEVICE, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
+    /// Where frames come from: v4l2:DEVICE, v4l2:VENDOR:PRODUCT, y4m:FILE, y4m:-, raw:-?.., images:DIR, replay:FILE, synthetic:
     #[arg(short, long, value_name = "URI")]
     source: Option<SourceSpec>,
     /// Where events go: log, stdout, file:PATH, csv:PATH, serial:DEVICE?baud=115200, tcp:HOST:PORT, unix:PATH, udp:HOST:PORT,
@@ -76,8 +77,9 @@ impl Session {
     /// Builds it.
     pub(super) fn prepare(config: Config, args: &Args, recorder: Option<Recorder>) -> Result<Self> {
         config.health.check().map_err(|why| Error::config(anyhow::anyhow!(why)))?;
+        config.indicator.check().map_err(Error::config)?;
         let stop = Shutdown::on_signals().map_err(Error::failure)?;
-        let source = plan::open_source(&config.source)?;
+        let source = plan::open_source(&config.source, &config.indicator)?;
         let sinks = plan::open_sinks(&config.sinks)?;
         let live = source.is_live();
         let analyser = plan::build_analyser(&config, config.source.delivers_pictures(), live)?;

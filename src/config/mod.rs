@@ -10,6 +10,7 @@ use crate::capture::SourceSpec;
 use crate::dere_grl::DereGrlConfig;
 use crate::face::config::FaceConfig;
 use crate::health::governor::HealthConfig;
+use crate::health::indicator::IndicatorConfig;
 use crate::health::logger::LogLevel;
 use crate::metrics::MetricsConfig;
 use crate::pipeline::PipelineConfig;
@@ -37,6 +38,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// What is done about heat.
     pub health: HealthConfig,
+    /// The light that tells that a camera is in use.
+    pub indicator: IndicatorConfig,
     /// Detection and tracking of faces.
     pub face: FaceConfig,
     /// Registration, the neutral baseline, and spotting of onset, apex and offset.
@@ -58,6 +61,7 @@ impl Default for Config {
             log: LogLevel::Info,
             pipeline: PipelineConfig::default(),
             health: HealthConfig::default(),
+            indicator: IndicatorConfig::default(),
             face: FaceConfig::default(),
             analysis: AnalysisConfig::default(),
             dere_grl: DereGrlConfig::default(),

@@ -17,13 +17,13 @@ pub struct DereGrlConfig {
     /// `int8` (default; a third of the size) or `fp32` (its twin; at this size it is the faster one).
     pub precision: Precision,
     /// A movement whose probability of being none of the classes (`none`) is above this is no micro-expression, 0 to 1
-    /// (default 0.5; 1: the model has no say in that).
+    /// (default 0.95; 1: the model has no say in that).
     pub reject_none_above: f32,
 }
 
 impl Default for DereGrlConfig {
     fn default() -> Self {
-        Self { model: None, precision: Precision::default(), reject_none_above: 0.5 }
+        Self { model: None, precision: Precision::default(), reject_none_above: 0.95 }
     }
 }
 

@@ -25,14 +25,12 @@ impl FaceConfig {
         [NetId::BlazeFaceShort, self.landmarks.net]
     }
 
-    /// Loads the networks from the cache and joins them to the tracker.
+    /// Loads the networks from the cache and joins them to the tracker; `live` when the pictures come from a camera.
     ///
     /// # Errors
     /// When a network is not there or a setting makes no sense.
-    pub fn build(&self, store: &Store) -> Result<FaceStage, FaceError> {
+    pub fn build(&self, store: &Store, live: bool) -> Result<FaceStage, FaceError> {
         let (detector, landmarks) = (self.detector.build(store)?, self.landmarks.build(store)?);
-        self.tracking
-            .build(Box::new(detector), Box::new(landmarks))
-            .map_err(|e| FaceError::Model(format!("face.tracking: {e}")))
+        self.tracking.build(Box::new(detector), Box::new(landmarks), live)
     }
 }

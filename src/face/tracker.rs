@@ -50,10 +50,24 @@ pub struct Standing {
 pub enum Anchored {
     /// It agrees; the landmarks are pulled a little.
     Pulled,
-    /// It does not: the track was started anew at the network's landmarks.
-    Restarted,
+    /// It does not: the track has to be started anew at the network's landmarks.
+    Astray,
     /// Its landmarks are no face.
     Refused,
+}
+
+/// How a face stood in one picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Stance {
+    /// From the face frame to that picture; `None` when nothing has been noted.
+    head: Option<Similarity<FaceFrame, Pixels>>,
+    landmarks: PerLandmark<Px>,
+}
+
+impl Default for Stance {
+    fn default() -> Self {
+        Self { head: None, landmarks: [Px::default(); COUNT] }
+    }
 }
 
 /// Where the landmark network looks, in the face frame.

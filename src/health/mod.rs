@@ -3,6 +3,7 @@
 pub mod board;
 pub mod cpu;
 pub mod governor;
+pub mod indicator;
 pub mod logger;
 pub mod memory;
 pub mod notify;

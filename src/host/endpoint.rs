@@ -1,7 +1,9 @@
-//! Where the host listens: `tcp:ADDRESS:PORT`, `unix:PATH`, `serial:DEVICE`.
+//! Where the host listens: `tcp:ADDRESS:PORT`, `unix:PATH`, `serial:DEVICE`, and at a broker `mqtt:HOST`.
 
 use super::hub::{Hub, Reply};
 use crate::pipeline::shutdown::Shutdown;
+#[cfg(feature = "mqtt")]
+use crate::sinks::MqttConfig;
 use crate::sinks::{Backoff, Line, SerialConfig, SinkSpec};
 use crate::wire::{Deframer, Format, Message};
 use std::fs;
@@ -33,7 +35,13 @@ pub enum Endpoint {
     Unix(String),
     /// `serial:DEVICE?baud=...&format=...`.
     Serial(SerialConfig),
+    /// `mqtt:HOST?username=...`.
+    #[cfg(feature = "mqtt")]
+    Mqtt(MqttConfig),
 }
+
+/// The kinds, for messages.
+const KINDS: &str = if cfg!(feature = "mqtt") { "tcp, unix, serial and mqtt" } else { "tcp, unix and serial" };
 
 impl FromStr for Endpoint {
     type Err = String;
@@ -43,7 +51,14 @@ impl FromStr for Endpoint {
             SinkSpec::Tcp(c) => Ok(Self::Tcp(c.address)),
             SinkSpec::Unix(c) => Ok(Self::Unix(c.address)),
             SinkSpec::Serial(c) => Ok(Self::Serial(c)),
-            other => Err(format!("`{}` cannot be listened on; there are tcp, unix and serial", other.kind())),
+            #[cfg(feature = "mqtt")]
+            SinkSpec::Mqtt(c) => match c.option_of_senders() {
+                None => Ok(Self::Mqtt(c)),
+                Some(name) => {
+                    Err(format!("`{name}` is for the `mqtt` sink; a host keeps no spool and publishes nothing"))
+                }
+            },
+            other => Err(format!("`{}` cannot be listened on; there are {KINDS}", other.kind())),
         }
     }
 }
@@ -67,6 +82,8 @@ pub(super) enum Opened {
     Tcp(TcpListener),
     Unix(UnixListener),
     Serial(SerialConfig),
+    #[cfg(feature = "mqtt")]
+    Mqtt(MqttConfig),
 }
 
 impl Endpoint {
@@ -76,6 +93,8 @@ impl Endpoint {
             Self::Tcp(address) => format!("tcp:{address}"),
             Self::Unix(path) => format!("unix:{path}"),
             Self::Serial(c) => format!("serial:{}", c.device),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(c) => format!("mqtt:{}", c.address),
         }
     }
 
@@ -93,6 +112,8 @@ impl Endpoint {
                 Ok(Opened::Unix(listener))
             }
             Self::Serial(config) => Ok(Opened::Serial(config.clone())),
+            #[cfg(feature = "mqtt")]
+            Self::Mqtt(config) => Ok(Opened::Mqtt(config.clone())),
         }
     }
 }
@@ -126,6 +147,8 @@ pub(super) fn serve(name: &str, opened: Opened, shared: &Shared) {
             Ok((stream, "a socket".into()))
         }),
         Opened::Serial(config) => serial(name, &config, shared),
+        #[cfg(feature = "mqtt")]
+        Opened::Mqtt(config) => super::mqtt::serve(name, &config, shared),
     }
 }
 
@@ -170,10 +193,10 @@ fn accept<S: Read + Write + Send + 'static>(
 }
 
 /// Counts a line as open while it lives.
-struct Open<'a>(&'a Shared, &'a str);
+pub(super) struct Open<'a>(&'a Shared, &'a str);
 
 impl<'a> Open<'a> {
-    fn new(shared: &'a Shared, name: &'a str) -> Self {
+    pub fn new(shared: &'a Shared, name: &'a str) -> Self {
         let mut hub = shared.hub();
         let line = hub.line(name);
         line.open += 1;

@@ -1,10 +1,8 @@
 //! What the host has, for other programs: JSON lines, CSV, and SQL that `sqlite3` and PostgreSQL read.
 
-use super::store::{files, lines};
 use crate::event::{Detection, Event};
-use crate::wire::{Envelope, json};
+use crate::wire::Envelope;
 use std::io::{self, Write};
-use std::path::Path;
 
 /// In what form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -146,49 +144,50 @@ fn sql(cell: &Cell) -> String {
     }
 }
 
-/// Writes what a host's directory holds. Returns how many events that were.
-///
-/// # Errors
-/// When the directory cannot be read or `out` cannot be written.
-pub fn export(dir: &Path, format: ExportFormat, filter: &Filter, out: &mut impl Write) -> io::Result<u64> {
-    let paths = files(dir);
-    if paths.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "there are no events in it"));
-    }
-    match format {
-        ExportFormat::Jsonl => {}
-        ExportFormat::Csv => writeln!(out, "{}", COLUMNS.join(","))?,
-        ExportFormat::Sql => writeln!(out, "{TABLE}BEGIN;")?,
-    }
-    let mut count = 0;
-    let mut failed = None;
-    for path in paths {
-        lines(&path, |line| {
-            let Ok(envelope) = json::decode(line) else { return true };
-            if !filter.takes(&envelope) {
-                return true;
-            }
-            count += 1;
-            let cells = |write: fn(&Cell) -> String| row(&envelope).iter().map(write).collect::<Vec<_>>().join(",");
-            let written = match format {
-                ExportFormat::Jsonl => out.write_all(line).and_then(|()| out.write_all(b"\n")),
-                ExportFormat::Csv => writeln!(out, "{}", cells(csv)),
-                ExportFormat::Sql => {
-                    writeln!(out, "INSERT INTO event VALUES ({}) ON CONFLICT DO NOTHING;", cells(sql))
-                }
-            };
-            failed = written.err();
-            failed.is_none()
-        })?;
-        if let Some(e) = failed {
-            return Err(e);
+/// Writes events one after the other in a form.
+pub struct Exporter<'a, W> {
+    format: ExportFormat,
+    filter: &'a Filter,
+    out: W,
+}
+
+impl<'a, W: Write> Exporter<'a, W> {
+    /// Begins: writes what comes before the first event.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn new(format: ExportFormat, filter: &'a Filter, mut out: W) -> io::Result<Self> {
+        match format {
+            ExportFormat::Jsonl => {}
+            ExportFormat::Csv => writeln!(out, "{}", COLUMNS.join(","))?,
+            ExportFormat::Sql => out.write_all(TABLE.as_bytes())?,
         }
+        Ok(Self { format, filter, out })
     }
-    if format == ExportFormat::Sql {
-        writeln!(out, "COMMIT;")?;
+
+    /// Writes events, in SQL as one transaction, and makes them leave.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(&mut self, events: &[(Vec<u8>, Envelope)]) -> io::Result<()> {
+        if self.format == ExportFormat::Sql {
+            self.out.write_all(b"BEGIN;\n")?;
+        }
+        for (line, envelope) in events.iter().filter(|(_, e)| self.filter.takes(e)) {
+            let cells = |write: fn(&Cell) -> String| row(envelope).iter().map(write).collect::<Vec<_>>().join(",");
+            match self.format {
+                ExportFormat::Jsonl => self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"))?,
+                ExportFormat::Csv => writeln!(self.out, "{}", cells(csv))?,
+                ExportFormat::Sql => {
+                    writeln!(self.out, "INSERT INTO event VALUES ({}) ON CONFLICT DO NOTHING;", cells(sql))?;
+                }
+            }
+        }
+        if self.format == ExportFormat::Sql {
+            self.out.write_all(b"COMMIT;\n")?;
+        }
+        self.out.flush()
     }
-    out.flush()?;
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -74,6 +74,35 @@ impl Hub {
         }
     }
 
+    /// Takes an event that a broker has brought. Returns whether it has been dealt with. One that the broker had kept for
+    /// whoever subscribes comes with every subscription: no wonder that it is known.
+    #[cfg(feature = "mqtt")]
+    pub fn publication(&mut self, line: &str, envelope: &Envelope, kept: bool) -> bool {
+        let known = self.ledger.has(&envelope.device, envelope.run, envelope.seq);
+        let stats = self.stats.line(line);
+        stats.good += 1;
+        if known && kept {
+            return true;
+        }
+        stats.records += 1;
+        stats.repeated += u64::from(known);
+        self.event(line, envelope)
+    }
+
+    /// A broker says whether a device is there.
+    #[cfg(feature = "mqtt")]
+    pub fn available(&mut self, device: &str, online: bool) {
+        if self.stats.knows(device) || !self.stats.is_full() {
+            self.stats.device(device).online = Some(online);
+        }
+    }
+
+    /// Makes what was taken last. Returns whether it may be acknowledged.
+    #[cfg(feature = "mqtt")]
+    pub fn settled(&mut self) -> bool {
+        self.store.settle().inspect_err(|e| log::error!("{e}")).is_ok()
+    }
+
     /// Makes what was taken last, and writes the acknowledgements of it.
     pub fn settle(&mut self, line: &str, reply: &mut Reply, out: &mut Vec<u8>) {
         if let Err(e) = self.store.settle() {

@@ -7,14 +7,18 @@ mod endpoint;
 mod export;
 mod hub;
 mod ledger;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod show;
+mod sqlite;
 mod stats;
 mod store;
 mod streams;
 
 pub use endpoint::{Endpoint, MAX_CONNECTIONS};
-pub use export::{ExportFormat, Filter, export};
+pub use export::{ExportFormat, Exporter, Filter};
 pub use show::{Follower, describe, stats_table, tail};
+pub use sqlite::SqliteFeed;
 pub use stats::{DeviceStats, HostStats, LineStats};
 
 use crate::pipeline::channel::Policy;

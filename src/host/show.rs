@@ -41,10 +41,13 @@ pub fn tail(dir: &Path, n: usize) -> io::Result<Vec<(Vec<u8>, Envelope)>> {
     Ok(found.into())
 }
 
+/// So much is read at a time, so that who follows from the beginning needs no memory for all of it.
+const PIECE: u64 = 1 << 20;
+
 /// Reads what a host appends from now on, also when it turns its file over.
 #[derive(Debug)]
 pub struct Follower {
-    path: PathBuf,
+    dir: PathBuf,
     file: File,
     held: Vec<u8>,
 }
@@ -55,37 +58,59 @@ impl Follower {
     /// # Errors
     /// When there is no such directory, or its file cannot be read.
     pub fn start(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(FILE);
-        let mut file = File::open(&path)?;
+        let mut file = File::open(dir.join(FILE))?;
         file.seek(SeekFrom::End(0))?;
-        Ok(Self { path, file, held: Vec::new() })
+        Ok(Self { dir: dir.to_path_buf(), file, held: Vec::new() })
     }
 
-    /// The events that have come since: the stored line, and the event in it.
+    /// Begins with the oldest event that a host's directory holds.
+    ///
+    /// # Errors
+    /// When there is no such directory, or its file cannot be read.
+    pub fn from_the_beginning(dir: &Path) -> io::Result<Self> {
+        let paths = files(dir);
+        let oldest =
+            paths.first().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there are no events in it"))?;
+        Ok(Self { dir: dir.to_path_buf(), file: File::open(oldest)?, held: Vec::new() })
+    }
+
+    /// The events that have come since: the stored line, and the event in it. Not all at once when they are many: none
+    /// come only when there are no more.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn new_events(&mut self) -> io::Result<Vec<(Vec<u8>, Envelope)>> {
-        // Asked before reading: what comes into the old file after it was turned over is nothing.
-        let turned_over = match (fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(named), Ok(ours)) => named.ino() != ours.ino(),
-            _ => false,
-        };
-        let mut found = self.read()?;
-        if turned_over {
-            self.file = File::open(&self.path)?;
-            self.held.clear();
-            found.append(&mut self.read()?);
+        let (mut found, mut taken) = (Vec::new(), 0);
+        while taken < PIECE {
+            // Asked before reading: what comes into the old file after it was turned over is nothing.
+            let next = self.next_file();
+            match (self.read(&mut found)?, next) {
+                (0, None) => break,
+                (0, Some(next)) => {
+                    self.file = next;
+                    self.held.clear();
+                }
+                (n, _) => taken += n,
+            }
         }
         Ok(found)
     }
 
-    fn read(&mut self) -> io::Result<Vec<(Vec<u8>, Envelope)>> {
-        self.file.read_to_end(&mut self.held)?;
+    /// The file behind ours, when ours was turned over; the oldest when ours has been thrown away.
+    fn next_file(&self) -> Option<File> {
+        let ours = self.file.metadata().ok()?.ino();
+        let paths = files(&self.dir);
+        let place = paths.iter().position(|p| fs::metadata(p).is_ok_and(|m| m.ino() == ours));
+        File::open(paths.get(place.map_or(0, |i| i + 1))?).ok()
+    }
+
+    fn read(&mut self, found: &mut Vec<(Vec<u8>, Envelope)>) -> io::Result<u64> {
+        let n = (&self.file).take(PIECE).read_to_end(&mut self.held)?;
         let end = self.held.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         let whole: Vec<u8> = self.held.drain(..end).collect();
         let event = |line: &[u8]| json::decode(line).ok().map(|e| (line.to_vec(), e));
-        Ok(whole.split(|b| *b == b'\n').filter_map(event).collect())
+        found.extend(whole.split(|b| *b == b'\n').filter_map(event));
+        Ok(n as u64)
     }
 }
 
@@ -125,9 +150,10 @@ pub fn stats_table(stats: &HostStats) -> Vec<Vec<String>> {
         let status = d.status.as_ref();
         let rate = status.map_or_else(|| "-".into(), |s| format!("{:.1}", s.rate));
         let warm = status.and_then(|s| s.temperature_c).map_or_else(|| "-".into(), |t| format!("{t:.0}"));
+        let offline = if d.online == Some(false) { ", offline" } else { "" };
         let last = match d.last_unix_us {
-            0 => "-".to_owned(),
-            us => format!("{} s ago", now.saturating_sub(us).max(0) / 1_000_000),
+            0 => format!("-{offline}"),
+            us => format!("{} s ago{offline}", now.saturating_sub(us).max(0) / 1_000_000),
         };
         let counts = [d.events, d.confirmed, d.withdrawn, d.duplicates, d.missing, d.runs].map(|n| n.to_string());
         rows.push([printable(name)].into_iter().chain(counts).chain([rate, warm, last]).collect());
@@ -184,5 +210,17 @@ mod tests {
         fs::rename(&path, dir.path().join("events.jsonl.1")).unwrap();
         fs::write(&path, line(7)).unwrap();
         assert_eq!(numbers(&follower.new_events().unwrap()), [6, 7]);
+        // Two at once, and from the beginning.
+        for (from, to) in [("events.jsonl.1", "events.jsonl.2"), ("events.jsonl", "events.jsonl.1")] {
+            fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
+        }
+        fs::write(&path, line(8)).unwrap();
+        fs::rename(dir.path().join("events.jsonl.1"), dir.path().join("events.jsonl.2")).unwrap();
+        fs::rename(&path, dir.path().join("events.jsonl.1")).unwrap();
+        fs::write(&path, line(9)).unwrap();
+        assert_eq!(numbers(&follower.new_events().unwrap()), [8, 9]);
+        let mut all = Follower::from_the_beginning(dir.path()).unwrap();
+        assert_eq!(numbers(&all.new_events().unwrap()), [7, 8, 9]);
+        assert!(all.new_events().unwrap().is_empty());
     }
 }

@@ -45,6 +45,9 @@ pub struct DeviceStats {
     pub last_unix_us: i64,
     /// The line it came on.
     pub line: String,
+    /// Whether its broker says that it is there; nothing on lines that have no broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
     /// What the device last said of itself.
     pub status: Option<Status>,
 }

@@ -16,6 +16,8 @@ pub struct Sample {
     pub sent: u64,
     /// Events that it could not deliver.
     pub failed: u64,
+    /// Events beyond its budget.
+    pub over_budget: u64,
     /// Events that it took and gave up later.
     pub given_up: u64,
     /// Events that gave way in front of it.
@@ -116,7 +118,12 @@ impl Snapshot {
         }
         p.metric("mercam_sink_lost_total", "counter", "Events that a sink's reader will never get, by reason.");
         for s in &self.sinks {
-            for (reason, n) in [("queue_full", s.dropped), ("failed", s.failed), ("given_up", s.given_up)] {
+            for (reason, n) in [
+                ("queue_full", s.dropped),
+                ("failed", s.failed),
+                ("over_budget", s.over_budget),
+                ("given_up", s.given_up),
+            ] {
                 p.value("mercam_sink_lost_total", &[("sink", &s.sink), ("reason", reason)], n);
             }
         }

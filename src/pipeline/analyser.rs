@@ -145,7 +145,7 @@ impl Analyser {
     pub fn status(&self) -> Status {
         let mut rejected: Vec<_> = self.analysis.rejections().iter().collect();
         for (_, n) in rejected.iter_mut().filter(|(reason, _)| *reason == Rejection::Model) {
-            *n += self.rejected_by_model; // the spotter does not ask the model
+            *n += self.rejected_by_model; // beside those that the spotter itself found unlike
         }
         let (rate, faces, model) = (self.rate.fps(), self.faces.len() as u32, Some(self.model()));
         Status { rate, faces, rejected, model, ..self.status.clone() }

@@ -48,6 +48,7 @@ pub struct Delivery {
 struct Gauges {
     sent: Arc<AtomicU64>,
     failed: Drops,
+    over_budget: Drops,
     closed: Drops,
     backlog: Arc<Mutex<Backlog>>,
     troubled: Arc<AtomicBool>,
@@ -64,7 +65,21 @@ impl Gauges {
 
     /// Events that the sink could not deliver.
     fn lost(&self) -> u64 {
-        self.failed.count() + self.backlog().given_up
+        self.failed.count() + self.over_budget.count() + self.backlog().given_up
+    }
+
+    /// Events that did not get through, by sink and reason, where there are any. `dropped` are those that gave way in the
+    /// channel in front of it.
+    fn losses(&self, sink: &str, dropped: u64) -> impl Iterator<Item = (String, u64)> {
+        [
+            ("queue_full", dropped),
+            ("failed", self.failed.count()),
+            ("over_budget", self.over_budget.count()),
+            ("given_up", self.backlog().given_up),
+        ]
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(move |(reason, n)| (format!("{sink} {reason}"), n))
     }
 }
 
@@ -151,17 +166,17 @@ impl Delivery {
         }
     }
 
-    /// Events that did not get through, by channel, where there are any.
+    /// Events that did not get through, by sink and reason (`SINK REASON`), where there are any.
     pub fn losses(&self) -> Vec<(String, u64)> {
-        let lost = |l: &Lane| (l.outlet.name().to_string(), l.outlet.drops().count() + l.gauges.lost());
-        let lost_before = |e: &End| (e.name.clone(), e.drops.count() + e.gauges.lost());
-        self.lanes.iter().map(lost).chain(self.ended.iter().map(lost_before)).filter(|(_, n)| *n > 0).collect()
+        let now = self.lanes.iter().flat_map(|l| l.gauges.losses(l.outlet.name(), l.outlet.drops().count()));
+        let before = self.ended.iter().flat_map(|e| e.gauges.losses(&e.name, e.drops.count()));
+        by_name(now.chain(before))
     }
 
     /// Events that wait now, by channel, where there are any: in the channel and in the sink's spool.
     pub fn waiting(&self) -> Vec<(String, u64)> {
         let waits = |l: &Lane| (l.outlet.name().to_string(), l.outlet.len() as u64 + l.gauges.backlog().waiting);
-        self.lanes.iter().map(waits).filter(|(_, n)| *n > 0).collect()
+        by_name(self.lanes.iter().map(waits).filter(|(_, n)| *n > 0))
     }
 
     /// The state of every sink, for metrics.
@@ -172,6 +187,7 @@ impl Delivery {
                 sink: l.outlet.name().to_string(),
                 sent: g.sent.load(Relaxed),
                 failed: g.failed.count(),
+                over_budget: g.over_budget.count(),
                 given_up: backlog.given_up,
                 dropped: l.outlet.drops().count(),
                 queued: l.outlet.len() as u64,
@@ -211,6 +227,18 @@ impl Delivery {
     }
 }
 
+/// Each name once: two sinks may share one, as when one was replaced by another of its kind.
+fn by_name(counts: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
+    let mut all = Vec::<(String, u64)>::new();
+    for (name, n) in counts {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += n,
+            None => all.push((name, n)),
+        }
+    }
+    all
+}
+
 fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &Gauges) {
     let (mut complained, mut over_budget) = (false, false);
     loop {
@@ -241,7 +269,7 @@ fn deliver(mut sink: Box<dyn Sink>, events: &Receiver<Arc<Envelope>>, gauges: &G
                 gauges.sent.fetch_add(1, Relaxed);
             }
             Err(e @ SinkError::Budget { .. }) => {
-                gauges.failed.add(1);
+                gauges.over_budget.add(1);
                 if !std::mem::replace(&mut over_budget, true) {
                     log::warn!("{e}; they are counted");
                 }
@@ -304,6 +332,9 @@ mod tests {
         let sink = Box::new(Fake { taken: Arc::clone(&taken), stuck: u64::MAX });
         let mut delivery = Delivery::start(vec![sink], Origin::new(None), 4, Policy::Block).unwrap();
         (0..10).for_each(|_| delivery.send(Event::Status(Status::default())));
+        while delivery.losses() != [("fake failed".to_owned(), 5)] {
+            std::thread::yield_now();
+        }
         let report = delivery.finish();
         assert_eq!(report, [SinkReport { name: "fake".into(), sent: 5, failed: 5, ..SinkReport::default() }]);
         assert_eq!(*taken.lock().unwrap(), [0, 2, 4, 6, 8]);
@@ -321,6 +352,9 @@ mod tests {
         (0..4).for_each(|_| delivery.send(Event::Status(Status::default())));
         delivery.replace(&[false, true], vec![fake(&comes)]).unwrap();
         (0..4).for_each(|_| delivery.send(Event::Status(Status::default())));
+        while delivery.losses() != [("fake failed".to_owned(), 8)] {
+            std::thread::yield_now(); // one name for all three: JSON has no room for a second
+        }
         let report = delivery.finish();
         assert_eq!(report.iter().map(|r| (r.sent, r.failed)).collect::<Vec<_>>(), [(2, 2), (4, 4), (2, 2)]);
         assert_eq!(*goes.lock().unwrap(), [0, 2]);

@@ -15,7 +15,7 @@ pub(super) const fn reason(r: Rejection) -> &'static str {
         Rejection::LostTrack => "the face was lost",
         Rejection::RateTooLow => "too few frames per second to decide",
         Rejection::Gap => "frames are missing in it",
-        Rejection::Model => "the model saw no micro-expression in it",
+        Rejection::Model => "it does not look like a micro-expression",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sinks: where events go. One trait, one file per kind; a configuration type is the factory of what it configures.
+//! Sinks: where events go. One trait, one folder per kind; a configuration type is the factory of what it configures.
 //!
 //! What every sink promises, and `tests/compliance.rs` asks of each: events leave in the order in which they came; an
 //! event that `send` took without an error has left the process, or waits where the sink answers for it ([`Backlog`]);
@@ -16,7 +16,6 @@ mod link;
 mod log;
 #[cfg(feature = "mqtt")]
 mod mqtt;
-mod rotate;
 mod serial;
 mod spec;
 mod stdout;
@@ -37,6 +36,8 @@ pub use stream::{Kind as StreamKind, PORT, StreamConfig};
 pub use udp::{UdpConfig, UdpFormat, UdpSink};
 
 pub(crate) use describe::{one_line, printable};
+#[cfg(feature = "mqtt")]
+pub(crate) use mqtt::parts as mqtt_topic_parts;
 
 use crate::wire::{EncodeError, Envelope, Origin};
 use std::io;

@@ -96,13 +96,6 @@ fn mistakes_are_named_with_their_mend() {
     }
 }
 
-#[cfg(not(feature = "mqtt"))]
-#[test]
-fn a_sink_that_was_left_out_says_how_to_get_it() {
-    let e = refused("mqtt:broker");
-    assert!(e.contains("without it") && e.contains("--features mqtt"), "{e}");
-}
-
 #[cfg(feature = "mqtt")]
 #[test]
 fn brokers_are_named_like_the_rest() {

@@ -90,6 +90,33 @@ pub struct SpottingConfig {
     /// Mean confidence of a component's landmarks up to the apex or after it, below which they were hidden.
     /// Default 0.4.
     pub min_confidence: f32,
+    /// A movement with the course and the direction of a micro-expression is one when its score is at least this: how far
+    /// it stands out of the unrest around it, times the cosine between it and the direction. This is what finds them in
+    /// faces that talk and move. Default 8.5.
+    pub match_score: f32,
+    /// Least such score of a movement that was found by leaving a quiet face. Default 4.
+    pub vouch_score: f32,
+    /// Largest difference between the place before and after a match, as a share of its height: the beginning and the end
+    /// of a long movement are no match. Default 0.6.
+    pub match_tilt: f32,
+    /// How long a face is looked at before the onset of a movement to know what else goes on, in ms. Default 120.
+    pub before_ms: f32,
+    /// ... and after its offset; in ms. Default 100.
+    pub after_ms: f32,
+    /// How long a better match is waited for, in ms. Default 50.
+    pub match_wait_ms: f32,
+    /// How well a landmark is measured, below which unrest does not count, in IOD. Default 0.0012.
+    pub match_error: f32,
+    /// The same for what the face does by itself, in IOD. Default 0.0015.
+    pub own_error: f32,
+    /// Over how much time the face's own movement is learned, in ms. Default 20000.
+    pub own_ms: f32,
+    /// Smallest confidence of the landmarks that move, mean over them, in a match. Default 0.45.
+    pub match_confidence: f32,
+    /// Largest mean speed of the head during a match, in IOD/s. Default 0.7.
+    pub match_speed: f32,
+    /// Largest change of the rigid residual, which shows turns of the head, during a match, in IOD. Default 0.025.
+    pub match_turn: f32,
     /// Inter-ocular distance in pixels at and above which the size of the face does not lower the quality.
     /// Default 50.
     pub full_quality_iod: f32,
@@ -134,6 +161,18 @@ impl Default for SpottingConfig {
             light_step: 0.004,
             light_confidence: 0.6,
             min_confidence: 0.4,
+            match_score: 8.5,
+            vouch_score: 4.0,
+            match_tilt: 0.6,
+            before_ms: 120.0,
+            after_ms: 100.0,
+            match_wait_ms: 50.0,
+            match_error: 0.0012,
+            own_error: 0.0015,
+            own_ms: 20_000.0,
+            match_confidence: 0.45,
+            match_speed: 0.7,
+            match_turn: 0.025,
             full_quality_iod: 50.0,
             max_rate: 250.0,
         }
@@ -146,7 +185,7 @@ impl SpottingConfig {
     /// # Errors
     /// The first setting that is out of its range, by name.
     pub fn check(&self) -> Result<(), SettingError> {
-        let rows: [(&'static str, f32, (f64, f64)); 36] = [
+        let rows: [(&'static str, f32, (f64, f64)); 48] = [
             ("trigger", self.trigger, (1e-4, 1.0)),
             ("trigger_sigma", self.trigger_sigma, (1.0, 100.0)),
             ("min_amplitude", self.min_amplitude, (1e-4, 1.0)),
@@ -181,6 +220,18 @@ impl SpottingConfig {
             ("light_step", self.light_step, (1e-4, 1.0)),
             ("light_confidence", self.light_confidence, (0.0, 1.0)),
             ("min_confidence", self.min_confidence, (0.0, 1.0)),
+            ("match_score", self.match_score, (1.0, 1000.0)),
+            ("vouch_score", self.vouch_score, (0.0, 1000.0)),
+            ("match_tilt", self.match_tilt, (0.05, 100.0)),
+            ("before_ms", self.before_ms, (60.0, 300.0)),
+            ("after_ms", self.after_ms, (60.0, 300.0)),
+            ("match_wait_ms", self.match_wait_ms, (0.0, 200.0)),
+            ("match_error", self.match_error, (1e-5, 0.1)),
+            ("own_error", self.own_error, (1e-5, 0.1)),
+            ("own_ms", self.own_ms, (2000.0, 120_000.0)),
+            ("match_confidence", self.match_confidence, (0.0, 1.0)),
+            ("match_speed", self.match_speed, (0.0, 100.0)),
+            ("match_turn", self.match_turn, (0.0, 1.0)),
             ("full_quality_iod", self.full_quality_iod, (1.0, 1000.0)),
             ("max_rate", self.max_rate, (20.0, 2000.0)),
         ];

@@ -1,11 +1,12 @@
 //! What is said about a movement: its times, its size, how far it can be trusted, and the landmarks for DeRe-GRL.
 
 use super::history::History;
-use super::patch::{COUNT, Patch};
+use super::patch::COUNT;
 use super::tracker::{Excursion, Tracker};
 use super::{Spotted, SpottingConfig};
 use crate::event::{Interval, Stage};
 use crate::frame::FaceId;
+use crate::landmarks::Component;
 use crate::time::Timestamp;
 
 /// The face before the onset is averaged over this time, in ms.
@@ -43,15 +44,14 @@ impl Known<'_> {
         let amplitude = lengths.filter_map(|&k| displacement.get(k)).map(|d| d.norm()).fold(0.0, f32::max);
         Some(Spotted {
             stage: Stage::Provisional,
-            // The number of the event within the face below that of the face: unique over all faces.
-            key: (u64::from(face.0) << 32) | (key & 0xffff_ffff),
+            key: self.key(face, key),
             face,
             interval: Interval::new(x.onset, x.apex, offset)?,
             component: t.patch.component,
             amplitude,
             score: (x.peak - t.noise.median()).max(0.0) / t.noise.sigma().max(1e-6),
             rate: self.history.rate(),
-            quality: self.quality(&t.patch, x.onset, iod),
+            quality: self.quality(t.patch.component, x.onset, iod),
             iod,
             reason: None,
             shape,
@@ -59,11 +59,16 @@ impl Known<'_> {
         })
     }
 
+    /// The number of an event within the face below that of the face: unique over all faces.
+    pub fn key(&self, face: FaceId, key: u64) -> u64 {
+        (u64::from(face.0) << 32) | (key & 0xffff_ffff)
+    }
+
     /// How far the measurement can be trusted: landmark confidence, head motion against its limits, face size.
-    fn quality(&self, patch: &Patch, onset: Timestamp, iod: f32) -> f32 {
+    pub fn quality(&self, component: Component, onset: Timestamp, iod: f32) -> f32 {
         let (mut trust, mut speed, mut roll, mut n) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
         for s in self.history.since(onset) {
-            trust += s.trust(patch.component);
+            trust += s.trust(component);
             speed += s.head.speed;
             roll += s.head.roll_rate.abs();
             n += 1.0;

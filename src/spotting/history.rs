@@ -19,6 +19,8 @@ pub(super) struct Sample {
     pub points: PerLandmark<Iod>,
     /// Mean confidence of each component's landmarks.
     pub confidence: [f32; 6],
+    /// Confidence of each landmark.
+    pub confidences: PerLandmark<f32>,
     pub head: Head,
     pub eye_opening: f32,
     /// The picture changed everywhere at once since the frame before.
@@ -49,6 +51,7 @@ impl Sample {
             lost_before: m.lost_before,
             points,
             confidence,
+            confidences: m.confidence,
             head: m.head,
             eye_opening: m.eye_opening,
             light_step: false,

@@ -3,12 +3,14 @@
 //! Nine parts of the face are watched ([`Spotter`]). A part has started to move when it is far from where it was
 //! 250-500 ms ago, against its own running noise (median and MAD). From then on its movement is measured against
 //! where it was before, along its direction at the apex. Movements that overlap in time are one event, named by
-//! the strongest. [`Analysis`] does this for all faces of a source.
+//! the strongest. A face that does not keep still is watched in another way as well: by the course and the direction
+//! of a movement ([`matched`]), which also have a say in what is confirmed. [`Analysis`] does this for all faces.
 
 mod analysis;
 mod config;
 mod describe;
 mod history;
+mod matched;
 mod noise;
 mod patch;
 mod reject;
@@ -42,7 +44,8 @@ pub struct Spotted {
     pub component: Component,
     /// Largest landmark movement from onset to apex, in IOD.
     pub amplitude: f32,
-    /// Amplitude over the component's own noise.
+    /// How far it stands out: provisional, its amplitude over the noise of the part; confirmed, how much it is like a
+    /// micro-expression in course and direction, against the unrest around it.
     pub score: f32,
     /// Frames per second around the movement.
     pub rate: f32,

@@ -1,7 +1,10 @@
 //! The spotter of one face: nine parts watched, movements that go together made one event.
 
+mod by_shape;
+
 use super::describe::Known;
 use super::history::{History, Sample};
+use super::matched::Matcher;
 use super::patch;
 use super::reject::{Candidate, Rejections, reason};
 use super::scene::Scene;
@@ -38,14 +41,19 @@ pub struct Spotter {
     history: History,
     trackers: [Tracker; patch::COUNT],
     scene: Scene,
+    matcher: Matcher,
     trace: Trace,
     neutral: Option<PerLandmark<Iod>>,
     watched_ms: f32,
+    /// Inter-ocular distance in the last frame, in pixels.
+    iod: f32,
     group: Option<Group>,
     next: u64,
     last_blink: Option<Timestamp>,
     /// When a macro-expression was last seen going on.
     last_macro: Option<Timestamp>,
+    /// Onset and offset of the last confirmed movement.
+    last_confirmed: Option<(Timestamp, Timestamp)>,
     rejections: Rejections,
 }
 
@@ -58,13 +66,16 @@ impl Spotter {
             history: History::new(config.max_rate),
             trackers: patch::ALL.map(|p| Tracker::new(p, &config)),
             scene: Scene::default(),
+            matcher: Matcher::new(&config),
             trace: Trace::with_capacity(frames),
             neutral: None,
             watched_ms: 0.0,
+            iod: 0.0,
             group: None,
             next: 0,
             last_blink: None,
             last_macro: None,
+            last_confirmed: None,
             rejections: Rejections::default(),
         }
     }
@@ -76,6 +87,7 @@ impl Spotter {
             t.noise.clear();
         }
         self.scene = Scene::default();
+        self.matcher.clear();
         (self.face, self.next, self.watched_ms, self.rejections) = (face, 0, 0.0, Rejections::default());
     }
 
@@ -135,7 +147,7 @@ impl Spotter {
         if self.neutral.as_ref().is_some_and(|n| mean_distance(n, &movement.neutral) > RESTART) {
             self.interrupt(Rejection::HeadMotion, out);
         }
-        self.neutral = Some(movement.neutral);
+        (self.neutral, self.iod) = (Some(movement.neutral), movement.iod);
         let mut sample = Sample::new(movement);
         if !sample.points.iter().all(|p| p.is_finite()) {
             return;
@@ -161,7 +173,11 @@ impl Spotter {
             self.too_long(i, now, movement.iod, out);
         }
         self.blinks(now, movement.iod, out);
+        let found = self.matcher.step(&self.history, &self.config);
         self.decide(now, movement.iod, out);
+        if let Some(found) = found.filter(|_| ready) {
+            self.matched(&found, now, movement.iod, out);
+        }
     }
 
     /// The track was lost at `time`: what is under way is withdrawn. The spotter may be pushed to again.
@@ -174,8 +190,11 @@ impl Spotter {
     pub fn finish(&mut self, out: &mut Vec<Spotted>) {
         if let Some(i) = self.leader().filter(|&i| self.phase(i) == Some(Phase::Ended)) {
             let now = self.history.last().map_or(Timestamp::default(), |s| s.time);
-            let iod = self.group.as_ref().and_then(|g| g.provisional.as_ref()).map_or(0.0, |p| p.iod);
-            self.conclude(i, now, iod, out);
+            self.conclude(i, now, self.iod, out);
+        }
+        if let Some(found) = self.matcher.finish().filter(|_| self.ready()) {
+            let now = self.history.last().map_or(Timestamp::default(), |s| s.time);
+            self.matched(&found, now, self.iod, out);
         }
         self.interrupt(Rejection::LostTrack, out);
     }
@@ -186,6 +205,8 @@ impl Spotter {
             t.reset();
         }
         self.scene.forget_blink();
+        self.matcher.reset();
+        self.last_confirmed = None;
         (self.neutral, self.group, self.last_blink, self.last_macro) = (None, None, None, None);
     }
 
@@ -337,11 +358,14 @@ impl Spotter {
             Some(x) => reason(&self.history, &self.scene, &self.config, &x),
             None => Some(Rejection::LostTrack),
         };
+        let score = self.likeness(i);
+        let why = why.or((score < self.config.vouch_score).then_some(Rejection::Model));
         match why {
             Some(why) => self.withdraw(why, out),
             None => {
                 if let Some(mut spotted) = self.group.take().and_then(|g| g.provisional) {
-                    spotted.stage = Stage::Confirmed;
+                    (spotted.stage, spotted.score) = (Stage::Confirmed, score);
+                    self.last_confirmed = spotted.interval.offset().map(|o| (spotted.interval.onset(), o));
                     out.push(spotted);
                 }
             }

@@ -245,7 +245,7 @@ impl Opener {
                 let followed = match self.clips.get(uri) {
                     Some(known) => Arc::clone(known),
                     None => {
-                        let mut stage = self.face.build(&Store::default())?;
+                        let mut stage = self.face.build(&Store::default(), false)?;
                         let followed = Followed::new(spec.build()?.as_mut(), &mut stage, tick);
                         let followed = Arc::new(followed.map_err(|e| OpenError::Follow(e, uri.clone()))?);
                         self.clips.insert(uri.clone(), Arc::clone(&followed));

@@ -9,6 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
+/// Whether no name comes twice, as a map wants it.
+pub fn each_once<K: PartialEq, V>(pairs: &[(K, V)]) -> bool {
+    pairs.iter().enumerate().all(|(i, (key, _))| pairs.iter().skip(i + 1).all(|(other, _)| other != key))
+}
+
 /// Writes the pairs as a map.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub fn mercam() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mercam"));
-    command.env_remove("MERCAM_CONFIG").env_remove("MERCAM_SINK").stdin(Stdio::null());
+    command.env_remove("MERCAM_CONFIG").env_remove("MERCAM_SINK").env_remove("MERCAM_NEED_BROKER").stdin(Stdio::null());
     command
 }
 
@@ -45,7 +45,12 @@ impl Host {
         for l in listen {
             command.args(["--listen", l]);
         }
-        Self { child: Some(command.spawn().unwrap()), dir: dir.to_path_buf() }
+        Self::of(command.spawn().unwrap(), dir)
+    }
+
+    /// One that was started otherwise.
+    pub fn of(child: Child, dir: &Path) -> Self {
+        Self { child: Some(child), dir: dir.to_path_buf() }
     }
 
     pub fn pid(&self) -> u32 {

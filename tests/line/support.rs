@@ -61,7 +61,7 @@ impl Outcome {
 
 /// The line behind the source, as `mercam run` builds it.
 pub fn analyser(config: &Config) -> Analyser {
-    let face = config.face.build(&Store::default()).unwrap();
+    let face = config.face.build(&Store::default(), false).unwrap();
     let recogniser = Recogniser::load(&config.dere_grl).unwrap();
     Analyser::new(Some(face), config.analysis.build().unwrap(), recogniser, config.dere_grl.reject_none_above, false)
 }

@@ -3,7 +3,7 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Pty {
     path: PathBuf,
     master: Option<OwnedFd>,
+    /// To say something to the sink.
+    writer: File,
     bytes: Arc<Mutex<Vec<u8>>>,
     /// Stop when the sink has closed the line; until then it may open it again.
     ending: Arc<AtomicBool>,
@@ -34,6 +36,7 @@ impl Pty {
         let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
         Self {
             path,
+            writer: File::from(master.try_clone().unwrap()),
             master: Some(master),
             bytes: Arc::default(),
             ending: Arc::default(),
@@ -74,6 +77,11 @@ impl Pty {
                 }
             }
         }));
+    }
+
+    /// Says something to the sink.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.writer.write_all(bytes).unwrap();
     }
 
     /// What has come, as soon as that is enough.

@@ -106,6 +106,58 @@ fn a_serial_line_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
+fn a_line_gets_no_more_than_its_budget_and_detections_first() {
+    let pty = Pty::open();
+    let mut sink = build(&format!("serial:{}?max_per_s=2", pty.path().display()));
+    let other = |seq| Envelope::new(seq, Event::FaceLeft { face: FaceId(1), at: sample::at(0) });
+    // Two at first, and one of them is kept for detections.
+    sink.send(&other(0)).unwrap();
+    let (mut delivered, mut refused) = (vec![0], 0);
+    for seq in 1..200 {
+        let event = if seq % 2 == 0 { other(seq) } else { confirmed(seq) };
+        match sink.send(&event) {
+            Ok(()) => delivered.push(seq),
+            Err(e) => {
+                assert!(e.to_string().contains("max_per_s") && sink.trouble().is_none(), "{e}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(delivered.contains(&1) && !delivered.contains(&2), "{delivered:?}");
+    assert!(refused > 100 && delivered.len() as u64 + refused == 200, "{refused}");
+    drop(sink);
+    assert_eq!(numbers(&decoded(Format::Text, &pty.until_hang_up())), delivered);
+}
+
+#[test]
+fn a_receiver_may_stop_and_start_the_line() {
+    const XOFF: &[u8] = &[0x13];
+    const XON: &[u8] = &[0x11];
+    let mut pty = Pty::open();
+    let mut sink = build(&format!("serial:{}?flow_control=software&{QUICK}", pty.path().display()));
+    sink.send(&confirmed(0)).unwrap();
+    pty.until(|b| decoded(Format::Text, b).len() == 1);
+    pty.say(XOFF);
+    let (mut delivered, mut seq) = (vec![0], 1);
+    let error = loop {
+        match sink.send(&confirmed(seq)) {
+            Ok(()) => delivered.push(seq), // the system's buffer takes some
+            Err(e) => break e.to_string(),
+        }
+        seq += 1;
+        assert!(seq < 10_000, "the line was never stopped");
+    };
+    assert!(error.contains("took nothing"), "{error}");
+    pty.say(XON);
+    pty.until(|b| decoded(Format::Text, b).len() == delivered.len());
+    sink.send(&confirmed(seq + 1)).unwrap();
+    delivered.push(seq + 1);
+    pty.until(|b| decoded(Format::Text, b).len() == delivered.len());
+    drop(sink);
+    pty.close();
+}
+
+#[test]
 fn a_line_that_changes_one_byte_in_a_hundred_gives_no_false_event() {
     for format in [Format::Text, Format::Binary] {
         let pty = Pty::open();

@@ -1,9 +1,12 @@
 //! A camera made of a script: what a driver may do, without a driver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::book::STALL;
 use super::*;
+use crate::capture::CameraFormat;
 use crate::capture::rate::{Rate, Size};
 use crate::capture::{PixelFormat, blank_frame};
+use crate::frame::Content;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 

@@ -2,6 +2,7 @@
 
 use super::super::modes::{CameraFormat, Choice, Mode, Wish, choose};
 use super::super::rate::{Rate, Size};
+use super::name::{UsbName, usb_of};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use v4l::frameinterval::FrameIntervalEnum;
@@ -20,6 +21,8 @@ pub struct DeviceInfo {
     pub path: PathBuf,
     /// Names of it that stay the same when it is plugged in again or others are.
     pub by_id: Vec<PathBuf>,
+    /// What it is, of a USB camera.
+    pub usb: Option<UsbName>,
     /// What the maker calls it.
     pub card: String,
     /// Kernel driver; empty when the system does not tell.
@@ -45,6 +48,9 @@ impl fmt::Display for DeviceInfo {
         }
         for id in &self.by_id {
             writeln!(f, "  {:<12} {}", "stable name", id.display())?;
+        }
+        if let Some(usb) = &self.usb {
+            writeln!(f, "  {:<12} v4l2:{usb}", "USB name")?;
         }
         let mut last: Option<Mode> = None;
         for m in &self.modes {
@@ -108,6 +114,7 @@ fn inspect(node: Node) -> Option<DeviceInfo> {
         card: String::from_utf8_lossy(&card).trim().to_owned(),
         driver: link_name(&system.join("device/driver")),
         bus: link_name(&system.join("device")),
+        usb: usb_of(Path::new("/sys"), &node.path).map(|(_, name)| name),
         path: node.path,
         by_id: node.by_id,
         modes: Vec::new(),
@@ -259,6 +266,7 @@ mod tests {
         let info = DeviceInfo {
             path: "/dev/video0".into(),
             by_id: vec!["/dev/v4l/by-id/usb-x".into()],
+            usb: Some(UsbName { vendor: 0x46d, product: 0x825, serial: None }),
             card: "Test Cam".into(),
             driver: "uvcvideo".into(),
             bus: String::new(),
@@ -270,6 +278,7 @@ mod tests {
         for part in [
             "/dev/video0  Test Cam",
             "usb-x",
+            "USB name     v4l2:046d:0825",
             "640x480   30 fps, 15 fps",
             "H264",
             "chosen       MJPG 640x480 at 60 fps",

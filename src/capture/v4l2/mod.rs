@@ -1,27 +1,36 @@
 //! `v4l2:DEVICE`: cameras of Video4Linux, through the `v4l` crate, which only this folder touches.
 
+mod controls;
 mod devices;
+mod name;
 mod queue;
 
+pub use controls::Controls;
 pub use devices::{DeviceInfo, list_devices};
+pub use name::{CameraName, UsbName};
 
 use super::CaptureError;
 use super::live::{LiveSource, Opened, Opener};
 use super::modes::{CameraFormat, Mode, Wish, choose};
 use super::rate::{Rate, Size};
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
 use v4l::video::Capture as _;
 use v4l::{Device, FourCC, Fraction};
+
+/// The kernel's number for devices of V4L2.
+const VIDEO_MAJOR: u32 = 81;
 
 /// Options of a V4L2 camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct V4l2Spec {
-    /// Device node, such as `/dev/video0`, or better its stable name in `/dev/v4l/by-id`.
-    pub device: PathBuf,
+    /// Device node, such as `/dev/video0`, or better a name that stays.
+    pub device: CameraName,
     /// Size, rate and format asked for.
     pub wish: Wish,
+    /// Exposure, gain and power-line frequency asked for.
+    pub controls: Controls,
 }
 
 /// A V4L2 camera as a source.
@@ -45,15 +54,19 @@ pub struct Camera {
 
 impl Opener for Camera {
     fn name(&self) -> String {
-        format!("v4l2:{}", self.spec.device.display())
+        format!("v4l2:{}", self.spec.device)
     }
 
     fn open(&mut self) -> Result<Opened, CaptureError> {
-        let path = &self.spec.device;
+        let unavailable = |why: String| CaptureError::Unavailable { what: self.name(), why };
+        // Looked for at each opening: a camera that was plugged in again may have another number.
+        let path = &match &self.spec.device {
+            CameraName::Node(path) => path.clone(),
+            CameraName::Usb(usb) => name::find(Path::new("/sys"), Path::new("/dev"), usb).map_err(unavailable)?,
+        };
         let fail = |doing: &'static str| move |e: io::Error| explain(&e, path, doing);
         check_node(path).map_err(fail("opening it"))?;
         let device = Device::with_path(path).map_err(fail("opening it"))?;
-        let unavailable = |why: String| CaptureError::Unavailable { what: self.name(), why };
         let choice = choose(&devices::read_modes(&device).0, &self.spec.wish).map_err(unavailable)?;
         if choice.compromise {
             log::warn!("{}: using {}: {}", self.name(), choice.mode, choice.why);
@@ -65,7 +78,8 @@ impl Opener for Camera {
         if mode != choice.mode {
             log::warn!("{}: asked for {}, the driver gives {mode}", self.name(), choice.mode);
         }
-        let queue = queue::Queue::start(&device).map_err(fail("starting it"))?;
+        self.spec.controls.apply(&device, mode.rate, &self.name()).map_err(unavailable)?;
+        let queue = queue::Queue::start(device).map_err(fail("starting it"))?;
         Ok(Opened { grabber: Box::new(queue), mode, stride })
     }
 
@@ -105,8 +119,10 @@ fn set_mode(device: &Device, mode: Mode) -> io::Result<Result<(Mode, usize), Str
     Ok(Ok((Mode { format, size, rate }, row.max(got.stride as usize))))
 }
 
+/// Whether this is a device of V4L2, before any driver is asked.
 fn check_node(path: &Path) -> io::Result<()> {
-    if std::fs::metadata(path)?.file_type().is_char_device() {
+    let node = std::fs::metadata(path)?;
+    if node.file_type().is_char_device() && rustix::fs::major(node.rdev()) == VIDEO_MAJOR {
         Ok(())
     } else {
         Err(io::Error::from(rustix::io::Errno::NOTTY))
@@ -144,7 +160,8 @@ mod tests {
     use super::*;
 
     fn build(device: &str) -> CaptureError {
-        V4l2Spec { device: device.into(), wish: Wish::default() }.build().err().unwrap()
+        let device = CameraName::parse(device);
+        V4l2Spec { device, wish: Wish::default(), controls: Controls::default() }.build().err().unwrap()
     }
 
     #[test]
@@ -152,8 +169,8 @@ mod tests {
         let message = build("/nonexistent/video7").to_string();
         assert!(message.starts_with("v4l2:/nonexistent/video7: there is no such device"), "{message}");
         assert!(build("/dev").to_string().contains("no camera device"));
-        // A character device, but not of V4L2: the driver knows no picture format.
-        assert!(matches!(build("/dev/null"), CaptureError::Unavailable { .. }));
+        // A character device, but not of V4L2.
+        assert!(build("/dev/null").to_string().contains("no camera device"));
     }
 
     #[test]

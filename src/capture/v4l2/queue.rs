@@ -23,6 +23,7 @@ const NODEV: i32 = rustix::io::Errno::NODEV.raw_os_error();
 
 /// A running stream, of which one buffer is always held here.
 pub struct Queue {
+    device: Device,
     handle: Arc<v4l::device::Handle>,
     /// Taken out only when it is dropped.
     stream: Option<Stream<'static>>,
@@ -31,9 +32,9 @@ pub struct Queue {
 
 impl Queue {
     /// Gets buffers from the driver and starts the stream.
-    pub fn start(device: &Device) -> io::Result<Self> {
-        let stream = Stream::with_buffers(device, Type::VideoCapture, BUFFERS)?;
-        let mut queue = Self { handle: device.handle(), stream: Some(stream), holding: true };
+    pub fn start(device: Device) -> io::Result<Self> {
+        let stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
+        let mut queue = Self { handle: device.handle(), device, stream: Some(stream), holding: true };
         if let Some(stream) = &mut queue.stream {
             // Buffer 0 stays here: `next` gives back the buffer that it last took, and begins with number 0.
             for index in 1..BUFFERS as usize {
@@ -90,6 +91,10 @@ impl Grabber for Queue {
             }
             Err(e) => Err(e),
         }
+    }
+
+    fn lengthens(&self) -> Option<bool> {
+        super::controls::lengthens(&self.device)
     }
 }
 

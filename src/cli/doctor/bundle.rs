@@ -2,7 +2,7 @@
 //! no event.
 
 use super::super::part::PartFile;
-use crate::capture::list_devices;
+use crate::capture::{CameraName, SourceSpec, list_devices};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use flate2::{Compression, write::GzEncoder};
@@ -45,6 +45,7 @@ fn fill(out: impl Write, report: &str, config: &str, root: &Path) -> io::Result<
         .into_iter()
         .map(|mut d| {
             d.by_id.clear(); // such names hold the camera's serial number
+            d.usb.iter_mut().for_each(|usb| usb.serial = None);
             format!("{d}\n")
         })
         .collect();
@@ -77,6 +78,16 @@ fn redacted(config: &Config) -> Result<String> {
     if table.contains_key("device") {
         table.insert("device".into(), "(left out)".into());
     }
+    // Both kinds of stable names hold the camera's serial number.
+    if let SourceSpec::V4l2(camera) = &config.source {
+        let named = match &camera.device {
+            CameraName::Node(path) => path.to_string_lossy().contains("by-id"),
+            CameraName::Usb(usb) => usb.serial.is_some(),
+        };
+        if named {
+            table.insert("source".into(), "(left out)".into());
+        }
+    }
     redact(&mut table);
     toml::to_string(&table).map_err(Error::failure)
 }
@@ -106,6 +117,7 @@ mod tests {
         std::fs::write(dir.path().join("proc/cpuinfo"), "Model\t: Pi\nSerial\t\t: 10000000abcd\n").unwrap();
         let path = dir.path().join("report.tar.gz");
         let mut config = Config { device: Some("kiosk-7".parse().unwrap()), ..Config::default() };
+        config.source = "v4l2:046d:0825:5E71A1".parse().unwrap();
         config.sinks.push("file:/var/lib/mercam/events.jsonl".parse().unwrap());
         write(&path, "{\"findings\":[]}", &config, dir.path()).unwrap();
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(&path).unwrap()));
@@ -118,7 +130,7 @@ mod tests {
         for part in ["report.json", "config.toml", "cameras.txt", "proc-cpuinfo", "Model\t: Pi", "events.jsonl"] {
             assert!(all.contains(part), "{part} is missing in {all}");
         }
-        assert!(!all.contains("kiosk-7") && !all.contains("10000000abcd"), "{all}");
+        assert!(!all.contains("kiosk-7") && !all.contains("10000000abcd") && !all.contains("5E71A1"), "{all}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::capture::{Source, SourceSpec, Step, V4l2Spec, blank_frame, list_devices};
+use crate::cli::plan;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::frame::Content;
@@ -13,8 +14,8 @@ const ENOUGH: f64 = 0.9;
 /// Mean brightness (0 to 255) below which the picture is dark.
 const DARK: f64 = 30.0;
 /// What to do when a camera delivers less than it promised.
-const LIGHT: &str = "more light, or forbid the camera to lengthen its exposure: v4l2-ctl -d DEVICE -c \
-                     exposure_dynamic_framerate=0 (older kernels: exposure_auto_priority=0)";
+const LIGHT: &str = "more light, or forbid the camera to lengthen its exposure: add ?exposure=keep_rate to the source, or a \
+                     time, as in exposure=10ms";
 
 /// Looks at the source of a configuration, and measures a camera for so long.
 pub fn look(config: &Config, measure: Duration) -> Vec<Finding> {
@@ -23,9 +24,16 @@ pub fn look(config: &Config, measure: Duration) -> Vec<Finding> {
         SourceSpec::V4l2(_) if measure.is_zero() => {
             findings.push(Finding::unknown("camera", "left alone, as asked"));
         }
-        SourceSpec::V4l2(spec) => {
-            findings.extend(measured(spec, measure, f64::from(config.analysis.spotting.min_rate)))
-        }
+        SourceSpec::V4l2(spec) => match plan::light(&config.indicator) {
+            Ok(light) => {
+                findings.push(match &light {
+                    Some(_) => Finding::good("indicator", format!("{} is on", config.indicator.light)),
+                    None => Finding::unknown("indicator", "no light tells that the camera is in use"),
+                });
+                findings.extend(measured(spec, measure, f64::from(config.analysis.spotting.min_rate)));
+            }
+            Err(e) => findings.push(Finding::bad("indicator", e.to_string(), "see docs/guide/kiosk.md")),
+        },
         other => findings.push(Finding::unknown("camera", format!("the source is no V4L2 camera: {other}"))),
     }
     findings

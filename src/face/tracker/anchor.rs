@@ -3,9 +3,8 @@
 use super::super::Anchor;
 use super::super::track_fit::{HEAD_WEIGHT, affine_at, affine_part};
 use super::super::track_picture::{Working, first_followed};
-use super::{Anchored, Tracker};
-use crate::frame::Luma;
-use crate::geometry::Iod;
+use super::{Anchored, Stance, Tracker};
+use crate::geometry::{Iod, Roi};
 use crate::landmarks::{COUNT, PerLandmark, iod};
 use crate::time::Timestamp;
 
@@ -14,8 +13,29 @@ const RENEW_MS: f64 = 500.0;
 const RENEW_FEW_MS: f64 = 2000.0;
 
 impl Tracker {
-    /// Takes in a later look of the network at [`Self::roi`] in the picture that was followed last.
-    pub fn anchor(&mut self, time: Timestamp, picture: &Luma, anchor: &Anchor) -> Anchored {
+    /// How the face stands in the picture that was followed last, to be held against what the network sees in it.
+    pub fn stance(&self) -> Stance {
+        Stance { head: Some(self.head), landmarks: self.landmarks() }
+    }
+
+    /// What the network would see now, from what it saw in the picture of `then`: its difference to the landmarks is
+    /// carried along by the head. `None` when nothing has been noted then.
+    pub fn carry(&self, then: &Stance, seen: &Anchor) -> Option<Anchor> {
+        let back = then.head?.inverse()?;
+        let now = self.landmarks();
+        let points = std::array::from_fn(|i| {
+            now[i] + self.head.apply_vector(back.apply(seen.points[i]) - back.apply(then.landmarks[i]))
+        });
+        let roi = Roi {
+            centre: self.head.apply(back.apply(seen.roi.centre)),
+            side: seen.roi.side * back.scale() * self.head.scale(),
+            angle: seen.roi.angle + back.angle() + self.head.angle(),
+        };
+        Some(Anchor { points, presence: seen.presence, roi })
+    }
+
+    /// Takes in a later look of the network at [`Self::roi`], in the picture that was followed last or carried to it.
+    pub fn anchor(&mut self, time: Timestamp, anchor: &Anchor) -> Anchored {
         let since = (time.ms_since(self.anchored) as f32).clamp(50.0, 2000.0);
         self.anchored = time;
         let landmarks = self.readings();
@@ -27,8 +47,7 @@ impl Tracker {
         let inner = &mut distance[17..];
         inner.sort_unstable_by(f32::total_cmp);
         if !(inner[inner.len() / 2] < self.config.restart_iod) {
-            let done = self.restart(time, picture, anchor, false);
-            return if done { Anchored::Restarted } else { Anchored::Refused };
+            return Anchored::Astray;
         }
         let Some(back) = self.head.inverse() else { return Anchored::Refused };
         let places: PerLandmark<Iod> = landmarks.map(|p| back.apply(p));

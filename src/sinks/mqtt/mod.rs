@@ -2,20 +2,21 @@
 //!
 //! An event waits in the spool until the broker has acknowledged it (PUBACK), so a broker that restarts, hangs or is
 //! away costs none. What was on the way when a connection broke is published again: a subscriber may get an event
-//! twice, and knows it by device, run and `seq`. MQTT 3.1.1, because every broker speaks it.
+//! twice, and knows it by device, run and `seq`.
 
-mod dial;
-mod packet;
 mod session;
 mod sink;
 mod topics;
 
 pub use sink::MqttSink;
+pub(crate) use topics::parts;
 
 use super::SinkError;
+use crate::mqtt::Account;
 use crate::spool::{Fsync, SpoolConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 use topics::Topics;
 
 /// The `mqtt` sink.
@@ -134,6 +135,35 @@ impl MqttConfig {
     pub fn build(&self) -> Result<MqttSink, SinkError> {
         self.validate()?;
         MqttSink::new(self.clone())
+    }
+
+    /// An option that is set and says something to the sink only, not to a host that subscribes.
+    pub(crate) fn option_of_senders(&self) -> Option<&'static str> {
+        let plain = Self::default();
+        [
+            ("spool", self.spool != plain.spool),
+            ("spool_max_bytes", self.spool_max_bytes != plain.spool_max_bytes),
+            ("spool_max_age_s", self.spool_max_age_s != plain.spool_max_age_s),
+            ("spool_fsync", self.spool_fsync != plain.spool_fsync),
+            ("home_assistant", self.home_assistant),
+            ("home_assistant_topic", self.home_assistant_topic != plain.home_assistant_topic),
+        ]
+        .into_iter()
+        .find_map(|(name, set)| set.then_some(name))
+    }
+
+    /// Where the broker is and how it lets us in.
+    pub(crate) fn account(&self) -> Account {
+        Account {
+            host: self.host().to_owned(),
+            address: self.host_and_port(),
+            tls: self.uses_tls(),
+            ca: self.ca.clone(),
+            username: self.username.clone(),
+            password_file: self.password_file.clone(),
+            keep_alive_s: self.keep_alive_s,
+            timeout: Duration::from_millis(self.connect_timeout_ms),
+        }
     }
 
     fn uses_tls(&self) -> bool {

@@ -1,7 +1,7 @@
 //! A connection that the broker has accepted: what is on the way on it, and what has arrived.
 
-use super::dial::Link;
-use super::packet::{self, Incoming};
+use crate::mqtt::packet::{self, Inbox, Incoming};
+use crate::mqtt::{Link, ended};
 use crate::spool::{RecordId, Spool};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -54,7 +54,7 @@ pub struct Session {
     newest: Option<RecordId>,
     out: Vec<u8>,
     written: usize,
-    incoming: Vec<u8>,
+    inbox: Inbox,
     /// When something was last written.
     spoke: Instant,
     /// A PINGREQ waits for its answer since then.
@@ -74,7 +74,7 @@ impl Session {
             newest: None,
             out: Vec::new(),
             written: 0,
-            incoming: Vec::new(),
+            inbox: Inbox::default(),
             spoke: now,
             pinged: None,
             keep_alive,
@@ -141,19 +141,19 @@ impl Session {
         loop {
             match self.link.read(&mut piece) {
                 Ok(0) => return Err("the broker closed the connection".into()),
-                Ok(n) => self.incoming.extend_from_slice(piece.get(..n).unwrap_or_default()),
+                Ok(n) => self.inbox.extend(piece.get(..n).unwrap_or_default()),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(ended(&e)),
             }
-            while let Some(incoming) = packet::take(&mut self.incoming).map_err(|e| e.to_string())? {
+            while let Some(incoming) = self.inbox.take().map_err(|e| e.to_string())? {
                 round.heard = true;
                 match incoming {
                     Incoming::PubAck(id) => {
                         self.flights.iter_mut().filter(|f| f.packet == id).for_each(|f| f.arrived = true);
                     }
                     Incoming::PingResp => self.pinged = None,
-                    Incoming::ConnAck(_) | Incoming::Other => {}
+                    _ => {} // nothing that a publisher has asked for
                 }
             }
         }
@@ -211,7 +211,7 @@ impl Session {
             let deadline = Instant::now() + patience;
             let mut piece = [0; 1024];
             loop {
-                match packet::take(&mut self.incoming).map_err(io::Error::other)? {
+                match self.inbox.take().map_err(io::Error::other)? {
                     Some(Incoming::PubAck(arrived)) if arrived == id => break,
                     Some(_) => continue,
                     None if Instant::now() >= deadline => return Err(ErrorKind::TimedOut.into()),
@@ -219,7 +219,7 @@ impl Session {
                 }
                 match self.link.read(&mut piece)? {
                     0 => return Err(ErrorKind::UnexpectedEof.into()),
-                    n => self.incoming.extend_from_slice(piece.get(..n).unwrap_or_default()),
+                    n => self.inbox.extend(piece.get(..n).unwrap_or_default()),
                 }
             }
             let mut last = Vec::new();
@@ -230,14 +230,5 @@ impl Session {
         if let Err(e) = farewell {
             log::debug!("mqtt: the broker was not told that we go, its will does that: {e}");
         }
-    }
-}
-
-fn ended(e: &io::Error) -> Broken {
-    match e.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
-            "the broker closed the connection".into()
-        }
-        _ => format!("the connection breaks ({e})"),
     }
 }

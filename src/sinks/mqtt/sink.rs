@@ -1,9 +1,9 @@
 //! The sink itself: a spool, and a session with the broker that is opened again whenever it ends.
 
 use super::MqttConfig;
-use super::dial::{Dialing, Failure};
 use super::session::Session;
-use super::topics::{OFFLINE, ONLINE, Topics};
+use super::topics::Topics;
+use crate::mqtt::{Dialing, Failure, Hello, OFFLINE, ONLINE};
 use crate::sinks::{Backlog, Backoff, Sink, SinkError};
 use crate::spool::{RecordId, Spool, SpoolConfig, SpoolError};
 use crate::wire::{DeviceName, Envelope, Origin, json};
@@ -80,7 +80,9 @@ impl MqttSink {
     fn step(&mut self, now: Instant) {
         let Some(topics) = &self.topics else { return };
         if matches!(self.state, State::Away) && self.backoff.ready(now) {
-            match Dialing::start(&self.config, topics) {
+            let will = Some((topics.availability(), OFFLINE));
+            let hello = Hello { client_id: self.config.client_id(topics), clean: true, will };
+            match Dialing::start(self.config.account(), hello) {
                 Ok(dialing) => self.state = State::Dialing(dialing),
                 Err(failure) => return self.away(now, failure),
             }

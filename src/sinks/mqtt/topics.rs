@@ -1,13 +1,9 @@
 //! Where events are published, and what Home Assistant is told about them.
 
 use super::session::Publication;
+use crate::mqtt::AVAILABILITY;
 use crate::wire::DeviceName;
 use serde_json::{Value, json};
-
-/// What is published when the device is there, and when it is not.
-pub const ONLINE: &[u8] = b"online";
-/// What the broker publishes when the device is gone.
-pub const OFFLINE: &[u8] = b"offline";
 
 /// The kinds of events, as on the wire; a number stands for each in the spool.
 pub const KINDS: [&str; 6] = ["provisional", "confirmed", "withdrawn", "face_appeared", "face_left", "status"];
@@ -15,6 +11,12 @@ pub const KINDS: [&str; 6] = ["provisional", "confirmed", "withdrawn", "face_app
 /// Whether the broker keeps the last event of this kind for whoever subscribes later.
 fn retained(kind: &str) -> bool {
     kind == "status"
+}
+
+/// The device and the kind that a topic below a prefix names; `None` when it is of another form.
+pub(crate) fn parts<'a>(prefix: &str, topic: &'a str) -> Option<(&'a str, &'a str)> {
+    let (device, kind) = topic.strip_prefix(prefix)?.strip_prefix('/')?.split_once('/')?;
+    (device.parse::<DeviceName>().is_ok() && !kind.contains('/')).then_some((device, kind))
 }
 
 /// The topics of one device: `PREFIX/DEVICE/KIND`.
@@ -61,7 +63,7 @@ impl Topics {
 
     /// `online` or `offline`, retained.
     pub fn availability(&self) -> String {
-        self.event("availability")
+        self.event(AVAILABILITY)
     }
 
     /// What Home Assistant wants to know: a retained message for each thing it shows.
@@ -141,6 +143,14 @@ mod tests {
         }
         for bad in [&b""[..], b"\x01", b"\x01\x09abc", b"\x09\x01a{}", b"\x01\x01\xff{}"] {
             assert_eq!(topics.publication(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_names_device_and_kind() {
+        assert_eq!(parts("site/hall", "site/hall/kiosk-7/confirmed"), Some(("kiosk-7", "confirmed")));
+        for other in ["site/hall/kiosk-7", "site/hallway/k/confirmed", "site/hall/a b/status", "site/hall/k/status/x"] {
+            assert_eq!(parts("site/hall", other), None, "{other}");
         }
     }
 

@@ -7,7 +7,8 @@ mod parts;
 mod v1;
 mod v2;
 
-use super::{Ack, CRC, DecodeError, EncodeError, Envelope, Message, Record, VERSION, finite};
+use super::{Ack, CRC, DecodeError, EncodeError, Envelope, Message, Record, VERSION, finite, map};
+use crate::event::Event;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -66,10 +67,22 @@ pub(super) fn decode_body(body: &[u8]) -> Result<Envelope, DecodeError> {
         2 => v2::read(rest)?,
         other => return Err(DecodeError::Version(*other)),
     };
-    match finite::first_not_finite(&envelope.event) {
-        Some(name) => Err(DecodeError::NotFinite(name)),
-        None => Ok(envelope),
+    sound(envelope)
+}
+
+/// An event that could be sent on in any form: what postcard can say and JSON cannot is refused.
+fn sound(envelope: Envelope) -> Result<Envelope, DecodeError> {
+    if let Some(name) = finite::first_not_finite(&envelope.event) {
+        return Err(DecodeError::NotFinite(name));
     }
+    let once = match &envelope.event {
+        Event::Provisional(d) | Event::Confirmed(d) | Event::Withdrawn(d) => {
+            map::each_once(&d.probabilities) && map::each_once(&d.actions)
+        }
+        Event::Status(s) => map::each_once(&s.rejected) && map::each_once(&s.dropped) && map::each_once(&s.waiting),
+        Event::FaceAppeared { .. } | Event::FaceLeft { .. } => true,
+    };
+    if once { Ok(envelope) } else { Err(DecodeError::Content("a name comes twice".into())) }
 }
 
 pub(super) fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -141,13 +154,7 @@ pub(super) fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
         (other, _) => return Err(DecodeError::Version(*other)),
     };
     Ok(match *kind {
-        EVENT => {
-            let envelope = v2::read(rest)?;
-            if let Some(name) = finite::first_not_finite(&envelope.event) {
-                return Err(DecodeError::NotFinite(name));
-            }
-            Message::Event(envelope)
-        }
+        EVENT => Message::Event(sound(v2::read(rest)?)?),
         RECORD => {
             let (head, body): (WireRecord, _) = part(rest)?;
             let stream = u64::from_le_bytes(head.stream);
