@@ -15,7 +15,7 @@ pub struct TrackerConfig {
     /// Levels of the pyramid, 1 to 4; fewer are used for small faces. More follow faster head motion. Default 3.
     pub levels: usize,
     /// Largest inter-ocular distance that is tracked at full resolution, in pixels; the region of a larger face is
-    /// reduced by whole factors. Default 140.
+    /// reduced by whole factors. Default 110.
     pub full_resolution_iod_px: f32,
     /// Whether the contour (landmarks 0 to 16) is followed by Lucas-Kanade too. Otherwise it moves with the head, at
     /// low confidence. Nothing after the face stage uses the contour. Default false.
@@ -75,7 +75,7 @@ impl Default for TrackerConfig {
             window_iod: 0.2,
             bare_window_iod: 0.42,
             levels: 3,
-            full_resolution_iod_px: 140.0,
+            full_resolution_iod_px: 110.0,
             contour: false,
             mean_sigma_iod: 0.15,
             spread_sigma_iod: 0.22,

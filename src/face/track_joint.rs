@@ -12,7 +12,7 @@
 
 use super::track_config::TrackerConfig;
 use crate::geometry::Iod;
-use crate::landmarks::{COUNT, Component, PerLandmark};
+use crate::landmarks::{Component, PerLandmark};
 
 /// Most landmarks of a part.
 const MOST: usize = 20;
