@@ -29,7 +29,7 @@ cargo fmt --check
 step "one build for the binary and the tests"
 sh scripts/check-one-build.sh
 step "library and binary with all features, against a real broker"
-MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt
+NEED_BROKER=1 cargo test --locked --features mqtt
 step "the binary that the demo builds, without features"
 cargo test --locked --test cli
 step lints

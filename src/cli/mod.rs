@@ -52,6 +52,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // one is made in the life of the process
 enum Command {
     /// Watch a source and send detections to sinks, until it ends or Ctrl-C
     Run(run::Args),
@@ -73,7 +74,7 @@ enum Command {
     Synth(synth::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
     Evaluate(evaluate::Args),
-    /// Time every station of the line on a source
+    /// Time every station of the line on a source, or sinks
     Bench(bench::Args),
     /// Recognise movements measured elsewhere: the network alone, one JSON line each
     Recognise(recognise::Args),
