@@ -490,6 +490,45 @@ fn several_faces_have_their_own_ids_and_the_networks_run_rarely() {
 }
 
 #[test]
+fn two_faces_that_cross_keep_their_ids() {
+    let mut rig = Rig::new(&FaceConfig::default(), 0.2, 0.0);
+    let (other, (w, h), iod) = (FacePicture::new(11), (440, 180), 42.0f32);
+    let (mut ids, mut lost) = (Vec::new(), 0);
+    for k in 0..100 {
+        // one walks to the right before the other, who walks to the left and is hidden for a while
+        let way = 2.5 * k as f32;
+        let (front, behind) = (Pose::at(95.0 + way, 68.0, iod), Pose::at(345.0 - way, 64.0, iod));
+        let a = rig.face.render(&front, w, h, NOISE, &mut rig.random);
+        let mut picture = other.render(&behind, w, h, NOISE, &mut rig.random);
+        for y in 0..h {
+            for x in 0..w {
+                let (u, v) = ((x as f32 - front.origin[0]) / iod, (y as f32 - front.origin[1]) / iod - 0.35);
+                if (u / 1.25).hypot(v / 1.55) < 1.0 {
+                    picture.pixels_mut()[(y * w + x) as usize] = a.row(y)[x as usize];
+                }
+            }
+        }
+        let apart = (front.origin[0] - behind.origin[0]).abs() / iod;
+        let seen = if apart < 1.3 { vec![front.truth()] } else { vec![front.truth(), behind.truth()] };
+        rig.time = rig.time.plus_ms(33.3);
+        rig.show(&picture, seen);
+        let id_at = |truth: &PerLandmark<Px>| rig.faces.iter().find(|f| error(f, truth, 17..COUNT) < 4.0).map(|f| f.id);
+        let (a, b) = (id_at(&front.truth()), id_at(&behind.truth()));
+        lost += usize::from(a.is_none());
+        if apart > 3.2 {
+            ids.push((k < 50, a, b));
+        }
+    }
+    let before: Vec<_> = ids.iter().filter(|i| i.0 && i.1.is_some() && i.2.is_some()).collect();
+    let after: Vec<_> = ids.iter().filter(|i| !i.0 && i.1.is_some() && i.2.is_some()).collect();
+    println!("crossing: seen apart in {} and {} frames, the one in front lost in {lost}", before.len(), after.len());
+    assert!(before.len() >= 10 && after.len() >= 10 && lost <= 2);
+    assert!(before[0].1 != before[0].2);
+    assert!(ids.iter().all(|i| i.1.is_none_or(|a| Some(a) == before[0].1)), "the one in front");
+    assert!(ids.iter().all(|i| i.2.is_none_or(|b| Some(b) == before[0].2)), "the one behind");
+}
+
+#[test]
 fn absurd_input_is_survived() {
     let config = FaceConfig::default();
     let mut rig = Rig::new(&config, 0.0, 0.0);

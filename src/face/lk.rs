@@ -9,7 +9,13 @@
 //! itself bilinear in the position, so four correlations per gradient (one per neighbour) describe it for a whole cell
 //! of one pixel, and all iterations within the cell are free.
 
+mod sums;
+mod window;
+
 use crate::image::{Plane, patch};
+use sums::{cell, cells, dot, dot3, multiply, subtract, sums};
+use window::MAX_SIZE;
+pub use window::Window;
 
 /// Squared gradient, in the mean over the window, without which a template says nothing.
 const MIN_STRUCTURE: f32 = 1e-4;
@@ -24,55 +30,6 @@ const CONTEXT: usize = 4;
 /// Pixels of context that the gradients need.
 const RIM: usize = 1;
 
-/// Largest window, in pixels.
-const MAX_SIZE: usize = 40;
-
-/// Size and weights of the windows of one pyramid level.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Window {
-    size: usize,
-    weights: Vec<f32>,
-    /// Sum of the weights.
-    total: f32,
-    /// Sum of the squared weights over the sum of the weights: how far averaging over the window cuts noise.
-    share: f32,
-}
-
-impl Window {
-    /// Gives the window a size (in pixels, a multiple of 4 from 8 to 40) and the standard deviation of its
-    /// Gaussian (pixels), reusing its memory.
-    pub fn set(&mut self, size: usize, sigma: f32) {
-        self.size = (size / 4 * 4).clamp(8, MAX_SIZE);
-        let (n, middle) = (self.size, (self.size - 1) as f32 / 2.0);
-        let k = -0.5 / (sigma * sigma).max(0.25);
-        self.weights.clear();
-        for v in 0..n {
-            for u in 0..n {
-                let (dx, dy) = (u as f32 - middle, v as f32 - middle);
-                self.weights.push((k * (dx * dx + dy * dy)).exp());
-            }
-        }
-        self.total = self.weights.iter().sum();
-        self.share = self.weights.iter().map(|w| w * w).sum::<f32>() / self.total;
-    }
-
-    /// Becomes like another window, reusing the memory.
-    fn copy(&mut self, other: &Self) {
-        (self.size, self.total, self.share) = (other.size, other.total, other.share);
-        self.weights.clone_from(&other.weights);
-    }
-
-    /// Side in pixels.
-    pub const fn size(&self) -> usize {
-        self.size
-    }
-
-    /// Distance from the first pixel to the middle.
-    fn middle(&self) -> f32 {
-        (self.size as f32 - 1.0) / 2.0
-    }
-}
-
 /// What belongs to one template beside its pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Normal {
@@ -86,7 +43,25 @@ struct Normal {
     stiffness: f32,
     /// The same along the stronger axis.
     strongest: f32,
+    /// Where the window looks.
+    cells: Cells,
 }
+
+/// Cells along one side of a window.
+const CELLS: usize = 3;
+
+/// A part of a window: where its gradients lie, from the middle of the window in pixels, and its share of the Hessian (xx,
+/// xy, yy).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cell {
+    /// The middle of its squared gradients.
+    pub at: [f32; 2],
+    /// Its share of the Hessian.
+    pub hessian: [f32; 3],
+}
+
+/// The parts of a window.
+pub type Cells = [Cell; CELLS * CELLS];
 
 /// The templates of all points at one pyramid level.
 #[derive(Debug, Clone, Default)]
@@ -199,6 +174,7 @@ impl Bank {
         subtract(gx, mean_x);
         subtract(gy, mean_y);
         subtract(centred, mean_c);
+        let cells = cells(gx, gy, weights, n);
         // the Hessian, and what the template itself gives on the right-hand side (its mean does not count there)
         let (xx, xy, yy) = (dot3(weights, gx, gx), dot3(weights, gx, gy), dot3(weights, gy, gy));
         let (own_x, own_y) = (dot3(weights, gx, centred), dot3(weights, gy, centred));
@@ -214,6 +190,7 @@ impl Bank {
             variance: variance / total,
             stiffness: ((half - apart) / total).max(0.0),
             strongest: (half + apart) / total,
+            cells,
         };
     }
 
@@ -286,6 +263,11 @@ impl Bank {
         (last < 0.05).then_some([x + middle, y + middle])
     }
 
+    /// Where in its window template `i` looks: what moves there is what a search reads, each part by its share.
+    pub fn cells(&self, i: usize) -> Cells {
+        self.normal.get(i).map_or([Cell::default(); CELLS * CELLS], |n| n.cells)
+    }
+
     /// How well template `i` agrees with `plane` at `place`.
     pub fn compare(&self, i: usize, plane: &Plane, place: [f32; 2], scratch: &mut Scratch) -> Match {
         let (n, m) = (self.window.size, self.window.size * self.window.size);
@@ -354,195 +336,5 @@ impl Bank {
     }
 }
 
-/// The correlations of both gradients with the picture at the four corners of the cell at (`cx`, `cy`), in the
-/// order (0, 0), (1, 0), (0, 1), (1, 1).
-fn cell(plane: &Plane, cx: f32, cy: f32, n: usize, gx: &[f32], gy: &[f32], around: &mut Vec<f32>) -> [[f32; 4]; 2] {
-    let (w, h) = (plane.width(), plane.height());
-    let inside = cx >= 0.0 && cy >= 0.0 && (cx as usize).saturating_add(n) < w && (cy as usize).saturating_add(n) < h;
-    if inside {
-        correlate(&plane.values()[cy as usize * w + cx as usize..], w, n, gx, gy)
-    } else {
-        around.resize((n + 1) * (n + 1), 0.0);
-        patch::bilinear(plane, cx, cy, n + 1, around);
-        correlate(around, n + 1, n, gx, gy)
-    }
-}
-
-/// See [`cell`]; `picture` begins at the cell's corner and has rows of `stride`.
-fn correlate(picture: &[f32], stride: usize, n: usize, gx: &[f32], gy: &[f32]) -> [[f32; 4]; 2] {
-    let mut acc = [[0f32; 4]; 8];
-    for (v, (gx, gy)) in gx.chunks_exact(n).zip(gy.chunks_exact(n)).enumerate() {
-        let a = &picture[v * stride..][..n + 1];
-        let b = &picture[(v + 1) * stride..][..n + 1];
-        let lanes = gx
-            .chunks_exact(4)
-            .zip(gy.chunks_exact(4))
-            .zip(a[..n].chunks_exact(4).zip(a[1..].chunks_exact(4)))
-            .zip(b[..n].chunks_exact(4).zip(b[1..].chunks_exact(4)));
-        for (((gx, gy), (a0, a1)), (b0, b1)) in lanes {
-            for k in 0..4 {
-                acc[0][k] += gx[k] * a0[k];
-                acc[1][k] += gx[k] * a1[k];
-                acc[2][k] += gx[k] * b0[k];
-                acc[3][k] += gx[k] * b1[k];
-                acc[4][k] += gy[k] * a0[k];
-                acc[5][k] += gy[k] * a1[k];
-                acc[6][k] += gy[k] * b0[k];
-                acc[7][k] += gy[k] * b1[k];
-            }
-        }
-    }
-    let s = |i: usize| (acc[i][0] + acc[i][1]) + (acc[i][2] + acc[i][3]);
-    [[s(0), s(1), s(2), s(3)], [s(4), s(5), s(6), s(7)]]
-}
-
-fn subtract(values: &mut [f32], k: f32) {
-    for v in values {
-        *v -= k;
-    }
-}
-
-fn multiply(values: &mut [f32], by: &[f32]) {
-    for (v, b) in values.iter_mut().zip(by) {
-        *v *= b;
-    }
-}
-
-/// Lanes of a sum: two registers of SSE2 or NEON, so that one addition need not wait for the other.
-const LANES: usize = 8;
-
-fn total(lanes: [f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (b + f)) + ((c + g) + (d + h))
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut acc = [0f32; LANES];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for k in 0..LANES {
-            acc[k] += a[k] * b[k];
-        }
-    }
-    total(acc)
-}
-
-fn dot3(w: &[f32], a: &[f32], b: &[f32]) -> f32 {
-    let mut acc = [0f32; LANES];
-    for ((w, a), b) in w.chunks_exact(LANES).zip(a.chunks_exact(LANES)).zip(b.chunks_exact(LANES)) {
-        for k in 0..LANES {
-            acc[k] += w[k] * a[k] * b[k];
-        }
-    }
-    total(acc)
-}
-
-/// Weighted sum and sum of squares.
-fn sums(values: &[f32], weights: &[f32]) -> (f32, f32) {
-    let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
-    for (v, w) in values.chunks_exact(LANES).zip(weights.chunks_exact(LANES)) {
-        for k in 0..LANES {
-            let wv = w[k] * v[k];
-            first[k] += wv;
-            second[k] += wv * v[k];
-        }
-    }
-    (total(first), total(second))
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    /// A smooth texture with structure in all directions, moved by (dx, dy).
-    fn texture(dx: f32, dy: f32) -> Plane {
-        let mut p = Plane::new(64, 64);
-        for v in 0..64 {
-            for (u, o) in p.row_mut(v).iter_mut().enumerate() {
-                let (x, y) = (u as f32 - dx, v as f32 - dy);
-                *o = (0.5 * x + 0.1 * y).sin() + (0.4 * y - 0.15 * x).cos() + (0.21 * x + 0.33 * y).sin();
-            }
-        }
-        p
-    }
-
-    fn bank(plane: &Plane, at: [f32; 2], size: usize) -> Bank {
-        let mut b = Bank::default();
-        b.reset(1, size, size as f32 / 4.0, true);
-        let side = b.side();
-        let warp = patch::Warp::around(at, [[1.0, 0.0], [0.0, 1.0]], side);
-        patch::cubic(plane, &warp, side, b.context_mut(0));
-        b.prepare(0);
-        b
-    }
-
-    #[test]
-    fn a_shifted_patch_is_found_to_hundredths_of_a_pixel() {
-        let key = texture(0.0, 0.0);
-        let mut s = Scratch::default();
-        for (size, limit) in [(8, 0.06), (12, 0.03), (16, 0.03), (20, 0.03)] {
-            let b = bank(&key, [31.3, 30.6], size);
-            for (dx, dy) in [(0.0, 0.0), (0.37, -0.81), (1.9, 1.2), (-2.6, 0.45)] {
-                let now = texture(dx, dy);
-                let p = b
-                    .search(0, &now, [31.3, 30.6], None, 8.0, &mut s)
-                    .unwrap_or_else(|| panic!("{size}: {dx} {dy} not found"));
-                let error = (p[0] - 31.3 - dx).hypot(p[1] - 30.6 - dy);
-                assert!(error < limit, "window {size}: error {error} at {dx} {dy}");
-                let m = b.compare(0, &now, p, &mut s);
-                assert!(m.correlation > 0.99 && m.deviation < 0.05, "{m:?}");
-                let back = b
-                    .backward(0, &now, p, [1.0, -0.5], None, &mut s)
-                    .unwrap_or_else(|| panic!("{size}: {dx} {dy} no way back"));
-                assert!(back < 0.05, "window {size}: back {back}");
-            }
-        }
-    }
-
-    #[test]
-    fn brightness_of_the_window_drops_out() {
-        let key = texture(0.0, 0.0);
-        let b = bank(&key, [31.0, 30.0], 16);
-        let mut now = texture(0.6, 0.3);
-        for v in now.values_mut() {
-            *v += 5.0;
-        }
-        let p = b.search(0, &now, [31.0, 30.0], None, 8.0, &mut Scratch::default()).unwrap();
-        assert!((p[0] - 31.6).hypot(p[1] - 30.3) < 0.03, "{p:?}");
-    }
-
-    #[test]
-    fn a_flat_patch_and_an_edge_are_told_apart_from_texture() {
-        let mut s = Scratch::default();
-        let flat = Plane::new(64, 64);
-        assert!(bank(&flat, [31.0, 31.0], 16).search(0, &flat, [31.0, 31.0], None, 8.0, &mut s).is_none());
-        let mut edge = Plane::new(64, 64);
-        for v in 0..64 {
-            for (u, o) in edge.row_mut(v).iter_mut().enumerate() {
-                *o = 1.0 / (1.0 + (-(u as f32 - 31.0)).exp());
-            }
-        }
-        let b = bank(&edge, [31.0, 31.0], 16);
-        assert!(b.search(0, &edge, [31.0, 31.0], None, 8.0, &mut s).is_none(), "an edge fixes only one axis");
-        // with a belief the edge decides across, the belief along
-        let b = bank(&edge, [31.0, 31.0], 16);
-        let belief = Belief { at: [30.0, 29.0], deviation: 1.0, noise: 0.01 };
-        let p = b.search(0, &edge, [30.0, 31.0], Some(&belief), 8.0, &mut s).unwrap();
-        assert!((p[0] - 31.0).abs() < 0.05 && (p[1] - 29.0).abs() < 0.1, "{p:?}");
-    }
-
-    #[test]
-    fn patches_at_the_border_and_absurd_places_are_harmless() {
-        let key = texture(0.0, 0.0);
-        let mut s = Scratch::default();
-        let b = bank(&key, [2.0, 62.0], 16);
-        let p = b.search(0, &texture(0.4, -0.3), [2.0, 62.0], None, 8.0, &mut s);
-        assert!(p.is_none_or(|p| p[0].is_finite() && p[1].is_finite()));
-        for start in [f32::NAN, f32::INFINITY, -1e30, 1e30] {
-            b.search(0, &key, [start, start], None, 8.0, &mut s);
-            b.compare(0, &key, [start, start], &mut s);
-            b.backward(0, &key, [start, start], [0.0, 0.0], None, &mut s);
-            assert!(b.search(7, &key, [1.0, 1.0], None, 8.0, &mut s).is_none());
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ pub mod ops;
 pub mod stage;
 pub mod track_config;
 pub mod track_fit;
+pub mod track_joint;
 pub mod track_picture;
 pub mod track_point;
 pub mod tracker;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct TrackerConfig {
     /// Width of the Lucas-Kanade window, in IOD (four standard deviations of its Gaussian). Wider is calmer, narrower
-    /// follows local movement better. Default 0.26.
+    /// follows local movement better. Default 0.2.
     pub window_iod: f32,
     /// Width of the window of the landmarks on the bridge of the nose, in IOD: bare skin over bone, which does not move
     /// by itself. Default 0.42.
@@ -20,9 +20,9 @@ pub struct TrackerConfig {
     /// Whether the contour (landmarks 0 to 16) is followed by Lucas-Kanade too. Otherwise it moves with the head, at
     /// low confidence. Nothing after the face stage uses the contour. Default false.
     pub contour: bool,
-    /// Standard deviation of the Gaussian of the local mean in contrast normalisation, in IOD. Default 0.09.
+    /// Standard deviation of the Gaussian of the local mean in contrast normalisation, in IOD. Default 0.15.
     pub mean_sigma_iod: f32,
-    /// Standard deviation of the Gaussian of the local spread in contrast normalisation, in IOD. Default 0.135.
+    /// Standard deviation of the Gaussian of the local spread in contrast normalisation, in IOD. Default 0.22.
     pub spread_sigma_iod: f32,
     /// Noise floor of contrast normalisation: local variance below which contrast is not raised further, in grey
     /// levels squared. Default 2.
@@ -36,6 +36,12 @@ pub struct TrackerConfig {
     /// How far a landmark is expected to move against the head in a thirtieth of a second (standard deviation), in IOD. It
     /// matters only along edges, where the picture does not fix the place. Default 0.02.
     pub loose_iod: f32,
+    /// Length over which skin moves alike, in IOD: the landmarks of a part of the face are estimated together. 0 takes
+    /// each by itself. Default 0.3.
+    pub joint_iod: f32,
+    /// How much less a landmark's own picture counts in the joint estimate than camera noise alone would leave it: skin does
+    /// not move as stiffly as a window (ratio of standard deviations). Default 3.
+    pub joint_noise: f32,
     /// For how long a landmark that was lost must be found again before it is trusted, in ms. Default 150.
     pub recover_ms: f32,
     /// Part of the difference to the landmark network that is taken over per look, 0 to 1: of it only what a face-wide
@@ -66,18 +72,20 @@ pub struct TrackerConfig {
 impl Default for TrackerConfig {
     fn default() -> Self {
         Self {
-            window_iod: 0.26,
+            window_iod: 0.2,
             bare_window_iod: 0.42,
             levels: 3,
             full_resolution_iod_px: 110.0,
             contour: false,
-            mean_sigma_iod: 0.09,
-            spread_sigma_iod: 0.135,
+            mean_sigma_iod: 0.15,
+            spread_sigma_iod: 0.22,
             noise_floor: 2.0,
             min_correlation: 0.5,
             max_forward_backward_iod: 0.012,
             half_confidence_iod: 0.006,
             loose_iod: 0.02,
+            joint_iod: 0.3,
+            joint_noise: 3.0,
             recover_ms: 150.0,
             anchor_pull: 0.1,
             pull_speed_iod: 0.006,
@@ -131,6 +139,8 @@ impl TrackerConfig {
             ("tracker.max_forward_backward_iod", self.max_forward_backward_iod, 0.0005, 0.1),
             ("tracker.half_confidence_iod", self.half_confidence_iod, 0.0001, 0.1),
             ("tracker.loose_iod", self.loose_iod, 0.0005, 1.0),
+            ("tracker.joint_iod", self.joint_iod, 0.0, 1.0),
+            ("tracker.joint_noise", self.joint_noise, 0.1, 100.0),
             ("tracker.recover_ms", self.recover_ms, 0.0, 5000.0),
             ("tracker.anchor_pull", self.anchor_pull, 0.0, 1.0),
             ("tracker.pull_speed_iod", self.pull_speed_iod, 0.0, 1.0),

@@ -12,6 +12,10 @@ pub struct Found {
     pub back_iod: f32,
     /// Predicted standard deviation of the position, in IOD.
     pub deviation_iod: f32,
+    /// Variance of the difference of patch and picture, as far as averaging over the window leaves it.
+    pub noise: f32,
+    /// What the belief pulled with: its part of the normal equations times the way from it, in working pixels.
+    pub pulled: [f32; 2],
 }
 
 /// Whether a landmark is followed, and how far it is trusted.
@@ -91,6 +95,8 @@ mod tests {
         agreement: Match { correlation: 0.97, deviation: 0.03, residual: 0.02 },
         back_iod: 0.0002,
         deviation_iod: 0.0004,
+        noise: 0.01,
+        pulled: [0.0; 2],
     };
 
     #[test]

@@ -16,6 +16,7 @@ use super::Anchor;
 use super::lk::Scratch;
 use super::track_config::TrackerConfig;
 use super::track_fit::product;
+use super::track_joint::{Joint, Look};
 use super::track_picture::{Picture, Templates, View, Working, view_scale};
 use super::track_point::PointState;
 use crate::frame::{Face, FaceId, Luma};
@@ -28,6 +29,8 @@ type Motion = Similarity<Pixels, Pixels>;
 const STILL: Motion = Similarity::new(1.0, 0.0, 0.0, 0.0);
 /// Variance of the difference of a patch from the picture, in units of the local contrast, to begin with.
 const START_NOISE: f32 = 0.05;
+/// Variance of the filter that pictures are softened with, in squared pixels: a window looks that much wider.
+const SOFTENED: f32 = 0.5;
 
 /// How well a face is being followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -88,6 +91,11 @@ pub struct Tracker {
     /// Where the offset is going, slowly.
     target: PerLandmark<Iod>,
     points: PerLandmark<PointState>,
+    joint: Joint,
+    /// How far the reading of each landmark counts in the joint estimate, 0 to 1; changes slowly.
+    trust: PerLandmark<f32>,
+    /// The landmarks, estimated together.
+    joined: PerLandmark<Px>,
     /// The face at the start, in the face frame.
     shape: PerLandmark<Iod>,
     /// Slow mean of the place of each patch against where head and bend carry its shape.
@@ -145,6 +153,9 @@ impl Tracker {
             offset: zero,
             target: zero,
             points: [PointState::default(); COUNT],
+            joint: Joint::default(),
+            trust: [1.0; COUNT],
+            joined: anchor.points,
             shape: zero,
             rest: zero,
             noise: [START_NOISE; COUNT],
@@ -183,6 +194,7 @@ impl Tracker {
         self.shape = anchor.points.map(|p| to_face.apply(p));
         (self.offset, self.target, self.rest, self.pull) = (zero, zero, zero, zero);
         self.points = [PointState::begin(trusted, &self.config); COUNT];
+        (self.trust, self.joined) = ([1.0; COUNT], anchor.points);
         self.noise = [START_NOISE; COUNT];
         self.set_roi(&anchor.roi, 1.0);
         self.region = None;
@@ -209,13 +221,20 @@ impl Tracker {
         let found = self.search_all(dt);
         self.settle(&found, dt);
         self.apply_pull(dt);
+        self.join(&found, dt);
         self.measure_standing();
         self.choose_patches();
         self.standing
     }
 
     /// The landmarks as they are now, in picture pixels.
-    pub fn landmarks(&self) -> PerLandmark<Px> {
+    pub const fn landmarks(&self) -> PerLandmark<Px> {
+        self.joined
+    }
+
+    /// The landmarks as each of them is read by itself, in picture pixels. Patches are taken here, so that another patch
+    /// changes no reading.
+    fn readings(&self) -> PerLandmark<Px> {
         std::array::from_fn(|i| self.at[i] + self.head.apply_vector(self.offset[i]))
     }
 
@@ -265,6 +284,21 @@ impl Tracker {
     fn render(&mut self) {
         let view = self.view();
         self.templates.render(&self.pictures, &self.source, &view, &self.working, &self.config);
+        self.aim();
+    }
+
+    /// Tells the joint estimate where the templates look.
+    fn aim(&mut self) {
+        let Some(back) = self.head.inverse() else { return };
+        let (pixel, iod) = (self.working.factor as f32, self.working.iod);
+        let looks = std::array::from_fn(|i| Look {
+            cells: self.templates.fine(i).cells(i).map(|c| {
+                let from = back.apply_vector(Px::new(c.at[0], c.at[1]) * pixel);
+                (self.shape[i] + from, c.hessian)
+            }),
+            softened: SOFTENED / (iod * iod),
+        });
+        self.joint.prepare(&self.shape, &looks, iod, &self.config);
     }
 
     /// A place of the face at rest, bent as the face is seen now.

@@ -146,28 +146,26 @@ struct Rest {
 }
 
 impl Rest {
-    /// The mean of some frames, each laid onto the last one by its rigid landmarks.
+    /// The mean of some frames, each laid onto the last one by the head's true motion.
     fn of(pairs: impl Iterator<Item = Pair>) -> Option<Self> {
         let pairs: Vec<Pair> = pairs.collect();
-        let last = pairs.last()?;
-        let mean = |of: fn(&Pair) -> &PerLandmark<Px>| {
-            let laid: Vec<PerLandmark<Px>> = pairs.iter().filter_map(|p| onto(of(last), of(p))).collect();
-            std::array::from_fn(|i| Px::mean(laid.iter().map(|p| p[i])))
-        };
+        let last = pairs.last()?.truth;
+        let laid: Vec<Pair> = pairs.iter().filter_map(|p| onto(&last, p)).collect();
+        let mean = |of: fn(&Pair) -> &PerLandmark<Px>| std::array::from_fn(|i| Px::mean(laid.iter().map(|p| of(p)[i])));
         Some(Self { seen: mean(|p| &p.seen), truth: mean(|p| &p.truth) })
     }
 
-    /// How far the landmarks have moved since, the head's motion taken away.
+    /// How far the landmarks have moved since, the head's true motion taken away: how well that is found is not the
+    /// question here.
     fn movement(&self, now: &Pair) -> Option<Pair> {
-        let moved = |rest: &PerLandmark<Px>, now: &PerLandmark<Px>| {
-            let laid = onto(rest, now)?;
-            Some(std::array::from_fn(|i| laid[i] - rest[i]))
-        };
-        Some(Pair { seen: moved(&self.seen, &now.seen)?, truth: moved(&self.truth, &now.truth)? })
+        let laid = onto(&self.truth, now)?;
+        let moved = |rest: &PerLandmark<Px>, laid: &PerLandmark<Px>| std::array::from_fn(|i| laid[i] - rest[i]);
+        Some(Pair { seen: moved(&self.seen, &laid.seen), truth: moved(&self.truth, &laid.truth) })
     }
 }
 
-/// `points` laid onto `rest` by the rigid landmarks.
-fn onto(rest: &PerLandmark<Px>, points: &PerLandmark<Px>) -> Option<PerLandmark<Px>> {
-    rigid(points, rest).map(|s| points.map(|p| s.apply(p)))
+/// Both laid onto `rest` by the true motion of the rigid landmarks.
+fn onto(rest: &PerLandmark<Px>, pair: &Pair) -> Option<Pair> {
+    let s = rigid(&pair.truth, rest)?;
+    Some(Pair { seen: pair.seen.map(|p| s.apply(p)), truth: pair.truth.map(|p| s.apply(p)) })
 }

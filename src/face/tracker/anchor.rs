@@ -38,7 +38,7 @@ impl Tracker {
     pub fn anchor(&mut self, time: Timestamp, anchor: &Anchor) -> Anchored {
         let since = (time.ms_since(self.anchored) as f32).clamp(50.0, 2000.0);
         self.anchored = time;
-        let landmarks = self.landmarks();
+        let landmarks = self.readings();
         if Working::of(&anchor.points, &self.config).is_none() {
             return Anchored::Refused;
         }

@@ -50,6 +50,9 @@ impl Tracker {
                 break;
             }
         }
+        if self.standing.key_changed {
+            self.aim();
+        }
         let renew: PerLandmark<bool> =
             std::array::from_fn(|i| i >= first && !self.points[i].lost && self.needs_patch(i));
         let count = renew.iter().filter(|&&r| r).count();
@@ -104,7 +107,7 @@ impl Tracker {
 
     /// Takes the present picture as a key picture; the marked landmarks get their patches from it, where they are.
     pub(super) fn renew_patches(&mut self, renew: &PerLandmark<bool>) {
-        let landmarks = self.landmarks();
+        let landmarks = self.readings();
         let spare = self.spare_picture(renew);
         let patches = std::array::from_fn(|i| (renew[i] || !self.points[i].lost).then_some(landmarks[i]));
         let index = self.take_picture(spare, patches);

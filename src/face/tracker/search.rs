@@ -106,7 +106,14 @@ impl Tracker {
         let from = way_back(start, at);
         let back = bank.backward(i, plane, at, from, Some(&belief), &mut self.scratch)?;
         let iod = self.working.iod;
-        let found = Found { agreement, back_iod: back / iod, deviation_iod: agreement.deviation / iod };
+        let noise = belief.noise * bank.window().share();
+        let found = Found {
+            agreement,
+            back_iod: back / iod,
+            deviation_iod: agreement.deviation / iod,
+            noise,
+            pulled: [0, 1].map(|k| (at[k] - belief.at[k]) * noise / (belief.deviation * belief.deviation)),
+        };
         Some((region.to_picture(at), found))
     }
 
@@ -122,7 +129,9 @@ impl Tracker {
         let agreement = bank.compare(0, plane, at, &mut self.scratch);
         let back = bank.backward(0, plane, at, way_back(start, at), Some(&belief), &mut self.scratch)?;
         let iod = self.working.iod;
-        let found = Found { agreement, back_iod: back / iod, deviation_iod: agreement.deviation / iod };
+        let (noise, pulled) = (0.0, [0.0; 2]); // of no use: the landmark does not move by a trial
+        let deviation_iod = agreement.deviation / iod;
+        let found = Found { agreement, back_iod: back / iod, deviation_iod, noise, pulled };
         Some((region.to_picture(at), found))
     }
 }

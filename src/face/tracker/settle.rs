@@ -1,6 +1,7 @@
 //! After the search: who was found, where the head is, and where that puts the others.
 
 use super::super::track_fit::{HEAD_WEIGHT, affine_part, both, robust_similarity};
+use super::super::track_joint::Reading;
 use super::super::track_picture::first_followed;
 use super::super::track_point::Found;
 use super::{Standing, Tracker};
@@ -11,6 +12,8 @@ use crate::landmarks::{COUNT, PerLandmark};
 const MAX_PULL_STEP_IOD: f32 = 0.0005;
 /// Confidence of a contour landmark that only moves with the head, against the mean of the others.
 const CARRIED_CONFIDENCE: f32 = 0.2;
+/// Time in which a landmark that was lost gains and loses weight in the joint estimate, in ms.
+const TRUST_MS: f32 = 80.0;
 /// Least variance of the difference of a patch from the picture.
 const MIN_NOISE: f32 = 0.005;
 
@@ -97,6 +100,29 @@ impl Tracker {
             self.offset[i] += limit(rest, most);
         }
         self.pull_ms = (self.pull_ms - dt).max(1.0);
+    }
+
+    /// Estimates the landmarks together, from their readings.
+    pub(super) fn join(&mut self, found: &PerLandmark<Option<(Px, Found)>>, dt: f32) {
+        let places = self.readings();
+        self.joined = places;
+        let follow = 1.0 - (-dt / TRUST_MS).exp();
+        let pixel = self.working.factor as f32;
+        // against the face at rest, which does not change: then the estimate is the same function of the readings always
+        let rest: PerLandmark<Px> = self.shape.map(|p| self.head.apply(self.bent(p)));
+        let mut readings = [Reading::default(); COUNT];
+        for (i, reading) in readings.iter_mut().enumerate() {
+            let good = found[i].filter(|_| !self.points[i].lost);
+            self.trust[i] += (f32::from(u8::from(good.is_some())) - self.trust[i]) * follow;
+            let moved = places[i] - rest[i];
+            reading.moved = [moved.x / pixel, moved.y / pixel];
+            if let Some((_, f)) = good {
+                let doubt = self.config.joint_noise / self.trust[i].max(0.01);
+                (reading.pulled, reading.noise) = (f.pulled, Some(f.noise * doubt * doubt));
+            }
+        }
+        let joined = self.joint.estimate(&readings);
+        self.joined = std::array::from_fn(|i| rest[i] + Px::new(joined[i][0], joined[i][1]) * pixel);
     }
 
     pub(super) fn measure_standing(&mut self) {
