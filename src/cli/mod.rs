@@ -73,7 +73,7 @@ enum Command {
     /// Make videos of moving faces with exact truth: drawn, from a photo, or in a real film
     Synth(synth::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
     /// Time every station of the line on a source, or sinks
     Bench(bench::Args),
     /// Recognise movements measured elsewhere: the network alone, one JSON line each
