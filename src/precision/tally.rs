@@ -125,17 +125,17 @@ impl Take {
     }
 
     /// The scores of the face stage and of the network alone, over some landmarks.
-    pub fn scores(&self, landmarks: impl Iterator<Item = usize> + Clone) -> [Scores; 2] {
+    pub fn scores(&self, landmarks: &[usize]) -> [Scores; 2] {
         [&self.line, &self.network].map(|sums| {
             let mut sum = Sums::default();
-            landmarks.clone().for_each(|i| sum.add(&sums[i]));
+            landmarks.iter().filter_map(|&i| sums.get(i)).for_each(|of| sum.add(of));
             sum.scores()
         })
     }
 
     /// The landmarks that are followed: those of the contour only where they are.
-    pub fn followed(contour: bool) -> impl Iterator<Item = usize> + Clone {
-        (0..COUNT).filter(move |&i| contour || !Region::of(i).is_contour())
+    pub fn followed(contour: bool) -> Vec<usize> {
+        (0..COUNT).filter(|&i| contour || !Region::of(i).is_contour()).collect()
     }
 }
 
