@@ -38,6 +38,11 @@ install_missing() {
                 need 'command -v openssl' openssl
                 need '/usr/bin/python3 -c "import paho.mqtt"' python3-paho-mqtt
                 ;;
+            emulation)
+                need 'command -v qemu-aarch64-static && command -v qemu-arm-static' qemu-user-static
+                need '[ -d /usr/aarch64-linux-gnu/lib ]' libc6-arm64-cross
+                need '[ -d /usr/arm-linux-gnueabihf/lib ]' libc6-armhf-cross
+                ;;
             sqlite3) need 'command -v sqlite3' sqlite3 ;;
             vm)
                 need 'command -v qemu-system-x86_64' qemu-system-x86

@@ -6,6 +6,8 @@
 #   MERCAM_OFFLINE=1         skips what needs files that are not in the cache
 #   MERCAM_SKIP_TRAINING=1   leaves out the training package
 #   MERCAM_SKIP_VM=1         leaves out the emulated machine with a camera
+#   MERCAM_CROSS="aarch64"   which of the boards' binaries to build and to compare under emulation; aarch64 and armv7 when
+#                            it is not set (each costs a quick build of everything), "" leaves them out
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
@@ -13,7 +15,10 @@ case ${MERCAM_SKIP_VM:-}:$(uname -m) in
     :x86_64) vm=vm ;;
     *) vm= ;;
 esac
-install_missing ffmpeg npm venv mosquitto sqlite3 $vm
+cross=${MERCAM_CROSS-aarch64 armv7}
+emulation=""
+[ -z "$cross" ] || [ "$(uname -m)" != x86_64 ] || emulation=emulation
+install_missing ffmpeg npm venv mosquitto sqlite3 $vm $emulation
 
 step() {
     printf '\n== %s\n' "$*"
@@ -24,7 +29,7 @@ cargo fmt --check
 step "one build for the binary and the tests"
 sh scripts/check-one-build.sh
 step "library and binary with all features, against a real broker"
-MERCAM_NEED_BROKER=1 cargo test --locked --features mqtt
+NEED_BROKER=1 cargo test --locked --features mqtt
 step "the binary that the demo builds, without features"
 cargo test --locked --test cli
 step lints
@@ -57,4 +62,21 @@ case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
         (cd training && .venv/bin/python -m pytest --quiet)
         ;;
     *) step "training package: left out, there is no torch for $(uname -m)" ;;
+esac
+
+case ${cross:-none}:${MERCAM_OFFLINE:-}:$(uname -m) in
+    none:*) step "the boards' binaries: LEFT OUT, as asked (MERCAM_CROSS is empty)" ;;
+    *:1:*) step "the boards' binaries: LEFT OUT, their tools come from the network (MERCAM_OFFLINE=1)" ;;
+    *:x86_64)
+        step "the boards' binaries ($cross), their events under emulation beside this machine's"
+        result=0
+        # shellcheck disable=SC2086 # a list
+        MERCAM=target/debug/mercam cross/check.sh $cross || result=$?
+        case $result in
+            0) ;;
+            69) step "the boards' binaries: LEFT OUT, the lines above say what is missing" ;;
+            *) exit $result ;;
+        esac
+        ;;
+    *) step "the boards' binaries: LEFT OUT on $(uname -m), they are cross-built on x86-64" ;;
 esac

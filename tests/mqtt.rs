@@ -138,7 +138,6 @@ fn a_broker_that_takes_nothing_fills_the_spool_and_the_oldest_are_counted() {
 /// The binary at work, with its last words.
 fn run_binary(broker: &Broker, options: &str, duration: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_mercam"))
-        .env_remove("MERCAM_NEED_BROKER")
         .args(["run", "--source", "synthetic:?seed=3", "--duration", duration, "--set", "device=kiosk-7"])
         .args(["--set", "pipeline.status_interval_s=1"])
         .args(["--sink", &format!("mqtt:127.0.0.1:{}?{QUICK}{options}", broker.port)])

@@ -3,7 +3,7 @@
 . /data/common.sh
 ctl() { vcam ctl $D "$@" > /dev/null || failed "vcam ctl $*"; }
 # Of log lines: without the level's padding and the device's name, joined, `|` kept out of the table.
-joined() { sed "s/^\([a-z]*\)  *\([^: ]\)/\1: \2/; s#v4l2:$D: ##g; s/|/\//g" | awk 'NR > 1 { printf "; " } { printf "%s", $0 } END { if (!NR) printf "-" }'; }
+joined() { sed -E "s/^mercam: //; s/^(error|warn|info) +/\1: /; s#v4l2:$D: ##g; s/[|]/\//g" | awk 'NR > 1 { printf "; " } { printf "%s", $0 } END { if (!NR) printf "-" }'; }
 
 echo "## devices"
 app devices > /tmp/devices

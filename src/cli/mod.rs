@@ -52,6 +52,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // one is made in the life of the process
 enum Command {
     /// Watch a source and send detections to sinks, until it ends or Ctrl-C
     Run(run::Args),
@@ -72,8 +73,8 @@ enum Command {
     /// Make videos of moving faces with exact truth: drawn, from a photo, or in a real film
     Synth(synth::Args),
     /// Score detections against truth: spotting, timing, recognition, false alarms
-    Evaluate(evaluate::Args),
-    /// Time every station of the line on a source
+    Evaluate(Box<evaluate::Args>),
+    /// Time every station of the line on a source, or sinks
     Bench(bench::Args),
     /// Recognise movements measured elsewhere: the network alone, one JSON line each
     Recognise(recognise::Args),

@@ -5,6 +5,7 @@
 //! .87 to .97) for AU 1, 2, 4, 5, 7, 9, 10, 12 and 17. Real micro-expressions reach only a fraction of the full
 //! strength: see [`Au::real_fraction`].
 
+use super::random::{Rng, hash};
 use crate::geometry::Iod;
 use crate::landmarks::{COUNT, MIRROR, PerLandmark};
 use serde::{Deserialize, Serialize};
@@ -196,12 +197,17 @@ impl Au {
     /// Displacement of every landmark at full strength, in the face frame, when the unit acts on `side` only.
     /// A point on the middle line moves half as far and not sideways; both sides together move it fully.
     pub fn displacement(self, side: Side) -> PerLandmark<Iod> {
+        self.displaced(side, |_, way| way)
+    }
+
+    /// The same by a face of its own, in which each group of landmarks goes where `own` turns it.
+    fn displaced(self, side: Side, own: impl Fn(usize, (f32, f32)) -> (f32, f32)) -> PerLandmark<Iod> {
         let mut out = [Iod::default(); COUNT];
         let Some((_, groups)) = TABLE.iter().find(|(au, _)| *au == self) else { return out };
         for (landmark, parts) in MEMBERS {
             let (mut outward, mut up) = (0.0, 0.0);
             for &(group, weight) in parts {
-                if let Some(&(x, y)) = groups.get(group) {
+                if let Some((x, y)) = groups.get(group).map(|&way| own(group, way)) {
                     outward += weight * x;
                     up += weight * y;
                 }
@@ -258,8 +264,21 @@ impl Activation {
 pub(crate) struct Displacements(Vec<[PerLandmark<Iod>; 2]>);
 
 impl Displacements {
-    pub(crate) fn new() -> Self {
-        Self(Au::ALL.iter().map(|a| [a.displacement(Side::Right), a.displacement(Side::Left)]).collect())
+    /// Those of one person: each group of landmarks goes, under each unit, `turn_deg` (standard deviation) beside the
+    /// tabled direction, the same on both sides.
+    pub(crate) fn of(person: u64, turn_deg: f32) -> Self {
+        let turn = |a: Au, group: usize, (x, y): (f32, f32)| {
+            let draw = Rng::new(hash(person, u64::from(a.number()), group as u64), 0xd1f7).normal();
+            let (sin, cos) = (draw * turn_deg).to_radians().sin_cos();
+            (x * cos - y * sin, x * sin + y * cos)
+        };
+        let sides = |a: Au| [Side::Right, Side::Left].map(|side| a.displaced(side, |group, way| turn(a, group, way)));
+        Self(Au::ALL.into_iter().map(sides).collect())
+    }
+
+    /// Of each unit, in the order of [`Au::ALL`]: right, left.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = &[PerLandmark<Iod>; 2]> {
+        self.0.iter()
     }
 
     /// Adds the movement of the acting units, without the closing of the lids.
@@ -306,6 +325,29 @@ mod tests {
         assert!(frown[19].y > 0.0 && frown[19].x > 0.0 && frown[24].x < 0.0);
         assert!((smile[48].norm() - 0.098f32.hypot(0.112)).abs() < 1e-6);
         assert!((both(Au::ChinRaiser)[8].y + 0.072).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_person_s_own_directions_lie_around_the_tabled_ones() {
+        let smile = Activation { units: vec![(Au::LipCornerPuller, 1.0, 1.0)], lids: 0.0 };
+        let moved = |person, turn| {
+            let mut points = [Iod::default(); COUNT];
+            Displacements::of(person, turn).add(&smile, &mut points);
+            points
+        };
+        assert_eq!(moved(7, 0.0), both(Au::LipCornerPuller));
+        let tabled = both(Au::LipCornerPuller)[48];
+        let turns: Vec<f32> = (0..200)
+            .map(|person| {
+                let own = moved(person, 20.0);
+                assert!((own[48].norm() - tabled.norm()).abs() < 1e-5, "only the direction is their own");
+                assert!(Iod::new(-own[54].x, own[54].y).distance(own[48]) < 1e-6, "and the same on both sides");
+                (own[48].y.atan2(own[48].x) - tabled.y.atan2(tabled.x)).to_degrees()
+            })
+            .map(|deg| (deg + 540.0).rem_euclid(360.0) - 180.0)
+            .collect();
+        let sd = (turns.iter().map(|t| t * t).sum::<f32>() / turns.len() as f32).sqrt();
+        assert!((14.0..26.0).contains(&sd), "{sd}");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Default for SyntheticConfig {
 }
 
 /// Options of a `synthetic:` string.
-pub const OPTIONS: [&str; 31] = [
+pub const OPTIONS: [&str; 32] = [
     "seed",
     "fps",
     "duration",
@@ -112,6 +112,7 @@ pub const OPTIONS: [&str; 31] = [
     "min_peak",
     "min_peak_px",
     "drill",
+    "turn_deg",
     "gap_min",
     "gap_max",
     "lead",
@@ -194,6 +195,7 @@ impl SyntheticConfig {
                 "min_peak" => c.script.min_peak = number(k, v, "0.012")?,
                 "min_peak_px" => c.min_peak_px = Some(number(k, v, "1")?),
                 "drill" => c.script.drill = switch(k, v)?,
+                "turn_deg" => c.script.turn_deg = number(k, v, "20")?,
                 "gap_min" => c.script.gap_min_ms = number(k, v, "1200")?,
                 "gap_max" => c.script.gap_max_ms = number(k, v, "2500")?,
                 "lead" => c.script.lead_ms = number(k, v, "2000")?,
@@ -242,6 +244,7 @@ impl SyntheticConfig {
         range("strength", self.script.strength.into(), 0.0, 5.0)?;
         range("min_peak", self.script.min_peak.into(), 0.0, 0.1)?;
         range("min_peak_px", self.min_peak_px.unwrap_or(0.0).into(), 0.0, 10.0)?;
+        range("turn_deg", self.script.turn_deg.into(), 0.0, 90.0)?;
         range("gap_min", self.script.gap_min_ms.into(), 200.0, 60_000.0)?;
         range("gap_max", self.script.gap_max_ms.into(), self.script.gap_min_ms.into(), 60_000.0)?;
         range("lead", self.script.lead_ms.into(), 0.0, 1e6)?;

@@ -3,7 +3,7 @@
 //! Kernel ridge regression with Wendland's compactly supported C2 function (Wendland 1995): exact enough at the
 //! landmarks, smooth between them, nothing far away. Sampled once on a grid; a frame sums the units that act.
 
-use super::au::{Activation, Au, Side};
+use super::au::{Activation, Displacements};
 use super::shape::depth;
 use crate::geometry::Iod;
 use crate::landmarks::{COUNT, PerLandmark};
@@ -148,10 +148,9 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// The fields of a face with these landmarks. Landmarks that are not finite give flat fields.
-    pub(crate) fn new(face: &PerLandmark<Iod>) -> Self {
+    pub(crate) fn new(face: &PerLandmark<Iod>, displacements: &Displacements) -> Self {
         let spreader = Spreader::new(face);
-        let field = |au: Au| [Side::Right, Side::Left].map(|side| spreader.spread(&au.displacement(side)));
-        let units = Au::ALL.iter().map(|&au| field(au)).collect();
+        let units = displacements.sides().map(|sides| sides.each_ref().map(|moved| spreader.spread(moved))).collect();
         Self { units, sum: vec![Iod::default(); COLUMNS * ROWS], active: false }
     }
 
@@ -214,13 +213,14 @@ fn solve(l: &Factor, rhs: impl Fn(usize) -> f64) -> [f64; COUNT] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::au::{Au, Side};
     use super::*;
     use crate::synth::shape::{identity, mean_face};
 
     #[test]
     fn the_field_moves_the_landmarks_as_the_table_says_and_nothing_far_away() {
         let face = identity(3);
-        let mut fields = Fields::new(&face);
+        let mut fields = Fields::new(&face, &Displacements::of(0, 0.0));
         for au in [Au::BrowLowerer, Au::LipCornerPuller, Au::OuterBrowRaiser, Au::UpperLidRaiser] {
             fields.set(&Activation { units: vec![(au, 1.0, 1.0)], lids: 0.0 });
             let (r, l) = (au.displacement(Side::Right), au.displacement(Side::Left));
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn no_field_folds_at_the_strengths_of_the_script() {
-        let mut fields = Fields::new(&mean_face());
+        let mut fields = Fields::new(&mean_face(), &Displacements::of(0, 0.0));
         for au in Au::ALL {
             let strength = au.limit();
             fields.set(&Activation { units: vec![(au, strength, strength)], lids: 0.0 });
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_degenerate_face_gives_a_flat_field() {
-        let mut fields = Fields::new(&[Iod::new(f32::NAN, 0.0); COUNT]);
+        let mut fields = Fields::new(&[Iod::new(f32::NAN, 0.0); COUNT], &Displacements::of(0, 0.0));
         fields.set(&Activation { units: vec![(Au::BrowLowerer, 1.0, 1.0)], lids: 0.0 });
         assert_eq!(fields.at(Iod::new(0.5, -0.4)), Iod::default());
     }

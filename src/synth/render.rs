@@ -2,7 +2,7 @@
 
 mod room;
 
-use super::au::Activation;
+use super::au::{Activation, Displacements};
 use super::field::{Fields, Heights};
 use super::lids::Eye;
 use super::motion::{Pose, Projection};
@@ -164,8 +164,8 @@ pub(crate) struct Renderer {
     sum: Plane,
 }
 
-/// Where a portrait stands: middle of the eyes, and pixels between them.
-pub(crate) type Placement = (Portrait, Px, f32);
+/// Where a portrait stands and moves: its displacements, the middle of its eyes, and the pixels between them.
+pub(crate) type Placement = (Portrait, Displacements, Px, f32);
 
 impl Renderer {
     /// Places portraits in a picture. `motion` scales the room that is kept for head motion.
@@ -174,7 +174,7 @@ impl Renderer {
         let background = background(width, height, seed);
         let mut puppets: Vec<Puppet> = placements
             .into_iter()
-            .map(|(portrait, centre, iod)| {
+            .map(|(portrait, displacements, centre, iod)| {
                 let view = [
                     -centre.x / iod - 0.3,
                     -centre.y / iod - 0.3,
@@ -192,7 +192,7 @@ impl Renderer {
                     (clip(centre.y + (t - room) * iod, height.saturating_sub(1)), clip(centre.y + b * iod, height));
                 Puppet {
                     texture: portrait.texture(iod, view, &weights),
-                    fields: Fields::new(portrait.landmarks()),
+                    fields: Fields::new(portrait.landmarks(), &displacements),
                     eyes: Eye::both(portrait.landmarks()),
                     depth: Heights::new(),
                     portrait,

@@ -37,6 +37,10 @@ pub struct ScriptConfig {
     /// Micro-expressions show the tabulated action units one after the other, whatever their real shares, so that a few
     /// of them move every part of the face. Default false.
     pub drill: bool,
+    /// How far a person's own directions of movement lie beside the tabled ones, in degrees (standard deviation, drawn for
+    /// each action unit and group of landmarks): what was built on the table is to be measured on faces that do not keep
+    /// to it. Default 0.
+    pub turn_deg: f32,
 }
 
 impl Default for ScriptConfig {
@@ -52,6 +56,7 @@ impl Default for ScriptConfig {
             talking: 0.05,
             micros: true,
             drill: false,
+            turn_deg: 0.0,
         }
     }
 }
@@ -160,8 +165,13 @@ impl Script {
         let next_blink = start.plus_ms(f64::from(rng.range(1000.0, 4000.0)));
         // where the drill begins follows from the seed, so that short films together go through all of it
         let drilled = seed as usize % 1000 * 4;
-        let (table, events) = (Displacements::new(), Vec::new());
+        let (table, events) = (Displacements::of(seed, config.turn_deg), Vec::new());
         Self { config: *config, rng, table, events, made_until: start, next_blink, drilled }
+    }
+
+    /// Where this person's landmarks go.
+    pub(super) const fn displacements(&self) -> &Displacements {
+        &self.table
     }
 
     /// Makes all events that begin before `t`.

@@ -1,6 +1,6 @@
 //! The synthetic source: faces that play their scripts, as landmarks or as pictures.
 
-use super::au::{Activation, Displacements};
+use super::au::Activation;
 use super::camera::{Camera, Disturbance};
 use super::config::{Pace, Render, SyntheticConfig};
 use super::lids::Eye;
@@ -45,7 +45,6 @@ pub struct SyntheticSource {
     actors: Vec<Actor>,
     /// Pose and activation of every actor in the frame being made.
     state: Vec<(Pose, Activation)>,
-    table: Displacements,
     studio: Option<Box<Studio>>,
     truth: Vec<PerLandmark<Px>>,
     next: u64,
@@ -62,16 +61,17 @@ impl SyntheticSource {
         for k in 0..config.faces {
             let seed = config.face_seed(k);
             let centre = Px::new(width * (k as f32 + 0.5) / config.faces as f32, height * 0.42);
+            let script = config.script(k);
             let neutral = if config.render == Render::Pixels {
                 let portrait = portrait.cloned().unwrap_or_else(|| Portrait::drawn(seed));
                 let neutral = *portrait.landmarks();
-                placements.push((portrait, centre, iod));
+                placements.push((portrait, script.displacements().clone(), centre, iod));
                 neutral
             } else {
                 identity(seed)
             };
             actors.push(Actor {
-                script: config.script(k),
+                script,
                 motion: Motion::new(seed, config.motion),
                 eyes: Eye::both(&neutral),
                 neutral,
@@ -91,7 +91,6 @@ impl SyntheticSource {
             config,
             actors,
             state,
-            table: Displacements::new(),
             studio,
             truth: Vec::new(),
             next: 0,
@@ -206,7 +205,7 @@ impl SyntheticSource {
             let mut points = actor.neutral;
             actor.eyes.iter().for_each(|e| e.close(activation.lids, &mut points));
             let heights = actor.neutral.map(depth);
-            self.table.add(activation, &mut points);
+            actor.script.displacements().add(activation, &mut points);
             let projection = Projection::new(pose, actor.centre, actor.iod);
             let truth: PerLandmark<Px> = std::array::from_fn(|i| projection.apply(points[i], heights[i]));
             let mut rng = Rng::new(hash(self.config.seed, 0x40153, frame), k as u64);

@@ -13,7 +13,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub fn mercam() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mercam"));
-    command.env_remove("MERCAM_CONFIG").env_remove("MERCAM_SINK").env_remove("MERCAM_NEED_BROKER").stdin(Stdio::null());
+    command.env_remove("MERCAM_CONFIG").env_remove("MERCAM_SINK").stdin(Stdio::null());
     command
 }
 

@@ -41,7 +41,7 @@ pub fn installed() -> bool {
         return true;
     }
     let text = format!("LEFT OUT: not installed: {missing:?}; apt-get install mosquitto mosquitto-clients openssl");
-    assert!(std::env::var_os("MERCAM_NEED_BROKER").is_none(), "{text}");
+    assert!(std::env::var_os("NEED_BROKER").is_none(), "{text}");
     eprintln!("{text}");
     false
 }

@@ -32,7 +32,7 @@ fn ask(database: &Path, question: &str) -> String {
 fn a_fleet_s_database_has_every_event_once_although_the_subscriber_is_killed() {
     let paho = Command::new(PYTHON).args(["-c", "import paho.mqtt"]).stderr(Stdio::null()).status();
     if !paho.is_ok_and(|s| s.success()) {
-        assert!(std::env::var_os("MERCAM_NEED_BROKER").is_none(), "apt-get install python3-paho-mqtt");
+        assert!(std::env::var_os("NEED_BROKER").is_none(), "apt-get install python3-paho-mqtt");
         eprintln!("LEFT OUT: apt-get install python3-paho-mqtt");
         return;
     }

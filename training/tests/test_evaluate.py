@@ -105,11 +105,11 @@ def plan_of(table, tiny, quick, folder, **change):
     return make_plan(tasks(table, "megc2019"), small(tiny), cfg, folder, lambda _: None)
 
 
-@pytest.mark.parametrize("tune", ["all", "head"])
+@pytest.mark.parametrize("tune", ["all", "head", "last"])
 def test_what_is_left_out_cannot_be_chosen_on(tmp_path, table, tiny, quick, tune):
     """Whatever the labels of the left-out subject are, and whatever its movements are, the same network comes out of
     its fold; and with the same movements, the same answers."""
-    few = replace(quick.finetune, tune=tune, pretrained="synthetic" if tune == "head" else "none", validation=0.3)
+    few = replace(quick.finetune, tune=tune, pretrained="none" if tune == "all" else "synthetic", validation=0.3)
     cfg = replace(quick, finetune=few)
     r = replace(small(tiny), data=replace(tiny.data, samples=300))
     (task,) = tasks(table, "megc2019")
@@ -142,7 +142,7 @@ def test_features_of_other_rows_are_refused(table, tiny, tmp_path):
     cfg = FinetuneConfig(pretrain_epochs=1, pretrain_samples=200, epochs=1, copies=1)
     recipe = replace(finetune.recipe_for(table, small(tiny), False, cfg))
     path = finetune.pretrain(recipe, tmp_path)
-    whole = finetune.freeze(finetune.start(recipe.model, path, 1), table, cfg, 1)
+    whole = finetune.freeze(finetune.start(recipe.model, path, 1)[0], table, cfg, 1)
     assert isinstance(whole, Frozen)
     with pytest.raises(ValueError, match="other rows"):
         learn(recipe.model, table.take(np.arange(10)), cfg, path, 1, recipe.fit, whole)
@@ -218,7 +218,11 @@ def test_a_pretrained_network_brings_its_weights_and_a_new_head_where_classes_di
     stamp = path.stat().st_mtime_ns
     assert finetune.pretrain(recipe, tmp_path) == path and path.stat().st_mtime_ns == stamp, "made once"
     saved = torch.load(path, weights_only=True)["weights"]
-    same, five = finetune.start(recipe.model, path, 1), finetune.start(replace(recipe.model, classes=5), path, 1)
+    (same, known), (five, new) = finetune.start(recipe.model, path, 1), finetune.start(replace(recipe.model, classes=5), path, 1)
+    assert known and not new
+    swapped, _ = finetune.start(recipe.model, path, 1, ("surprise", "negative", "positive"))
+    assert torch.equal(swapped.head.weight, saved["head.weight"][[2, 0, 1]]), "classes go by name"
+    assert not finetune.start(recipe.model, path, 1, ("a", "b", "c"))[1]
     assert torch.equal(same.head.weight, saved["head.weight"]) and five.head.weight.shape[0] == 5
     assert torch.equal(five.streams[0][0].lin.weight, saved["streams.0.0.lin.weight"])
     with pytest.raises(SystemExit, match="does not fit"):

@@ -45,7 +45,7 @@ impl Pace {
         (self.start, self.frames) = (Some(us), 0);
         let slow = measured < promised * if self.slow { FAST } else { SLOW };
         // A clock that jumped makes no rate.
-        if span < 0 || span > 4 * WINDOW_US || slow == self.slow {
+        if !(0..=4 * WINDOW_US).contains(&span) || slow == self.slow {
             return None;
         }
         self.slow = slow;

@@ -80,6 +80,7 @@ impl Background {
         if !length.is_finite() || dt_ms <= 0.0 {
             return;
         }
+        self.length.set_span(span_ms);
         self.length.push(length, dt_ms);
         let usual = self.length.median();
         let share = if usual > 0.0 && length > CLIP * usual { CLIP * usual / length } else { 1.0 };

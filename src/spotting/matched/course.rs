@@ -145,7 +145,8 @@ mod tests {
         assert!(weights.set(Course { total_ms: 320.0, rise: 0.5 }, times.iter().copied()));
         let found = weights.fit(times.iter().map(|&t| if t > 100.0 { 0.02 } else { 0.0 }));
         let stands_out = found.amplitude * weights.gain() / found.left.sqrt();
-        assert!(stands_out.abs() < 3.0, "{stands_out}");
+        // less than the least that is asked of any movement (`vouch_score`), let alone of a match
+        assert!(stands_out.abs() < 4.0, "{stands_out}");
         assert!(!weights.set(Course { total_ms: 320.0, rise: 0.5 }, [0.0, 1.0].into_iter()));
     }
 }

@@ -9,7 +9,7 @@ mod follow;
 
 pub use follow::{FollowError, Followed};
 
-use super::au::{Activation, Displacements};
+use super::au::Activation;
 use super::camera::{Camera, Disturbance};
 use super::config::SyntheticConfig;
 use super::field::Field;
@@ -37,7 +37,6 @@ pub struct ClipSource {
     film: Box<dyn Source>,
     followed: Arc<Followed>,
     script: Script,
-    table: Displacements,
     camera: Camera,
     config: SyntheticConfig,
     activation: Activation,
@@ -69,7 +68,6 @@ impl ClipSource {
         Ok(Self {
             film,
             script,
-            table: Displacements::new(),
             camera: Camera::new(config.camera, config.camera_noise, config.seed, crate::capture::MAX_SIDE as usize),
             config: config.clone(),
             activation: Activation::default(),
@@ -118,7 +116,7 @@ impl ClipSource {
         let mut warped = false;
         if let Some(placed) = placed {
             let mut moved = placed.shape;
-            self.table.add(&self.activation, &mut moved);
+            self.script.displacements().add(&self.activation, &mut moved);
             if self.activation.units.is_empty() {
                 self.truth.push(placed.shape.map(|p| placed.place.apply(p)));
             } else {

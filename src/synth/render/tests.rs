@@ -11,7 +11,7 @@ const SIZE: usize = 260;
 const IOD: f32 = 60.0;
 
 fn stage() -> Renderer {
-    Renderer::new(SIZE, SIZE, vec![(Portrait::drawn(1), Px::new(130.0, 110.0), IOD)], 1.0, 1)
+    Renderer::new(SIZE, SIZE, vec![(Portrait::drawn(1), Displacements::of(1, 0.0), Px::new(130.0, 110.0), IOD)], 1.0, 1)
 }
 
 fn moved_pose() -> Pose {
@@ -140,7 +140,7 @@ fn a_photo_moves_too() {
         let (luma, truth) = render(&mut stage, Pose::default(), Activation::default());
         Portrait::from_photo(&luma, &truth).unwrap()
     };
-    let mut stage = Renderer::new(160, 160, vec![(photo, Px::new(80.0, 60.0), 30.0)], 1.0, 1);
+    let mut stage = Renderer::new(160, 160, vec![(photo, Displacements::of(1, 0.0), Px::new(80.0, 60.0), 30.0)], 1.0, 1);
     let (a, rest) = render(&mut stage, Pose::default(), Activation::default());
     let (b, apex) = render(&mut stage, Pose::default(), frown());
     assert!(apex[19].distance(rest[19]) > 0.3 && a != b);

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from . import steps
+from .finetune import TUNE
 from .prepare import add_prepare_parser
 from .protocols import PROTOCOLS
 
@@ -36,8 +37,8 @@ def _common(s: argparse.ArgumentParser, *groups: str) -> None:
         s.add_argument("--compile", action="store_true", help="torch.compile; pays from some thousand steps on, needs a C++ compiler")
     if "table" in groups:
         s.add_argument("--table", type=Path, metavar="FILE", help="movement table, .npz or .csv (docs/reference/movement-table.md)")
-        s.add_argument("--pretrained", metavar="KIND", help="synthetic (default: pre-train on synthetic movements, then fine-tune on the table), none, or a checkpoint")  # fmt: skip
-        s.add_argument("--tune", choices=("head", "all"), help="what fine-tuning changes: ADM, RRM and head (default), or the backbone too")  # fmt: skip
+        s.add_argument("--pretrained", metavar="KIND", help="synthetic (default: pre-train on synthetic movements, then fine-tune on the table), shipped (the weights of the shipped model, no pre-training), none, or a checkpoint")  # fmt: skip
+        s.add_argument("--tune", choices=TUNE, help="what fine-tuning changes: the last layer (default), ADM, RRM and last layer, or the backbone too")  # fmt: skip
     if "parity" in groups:
         s.add_argument("--mercam", metavar="PATH", help="mercam binary to compare with (default: the one built in this source tree, or on the PATH); none leaves it out")  # fmt: skip
         s.add_argument("--samples", type=int, default=2000, help="movements compared (default %(default)s)")

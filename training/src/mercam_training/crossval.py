@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .baseline import BASELINES, predict, predict_units
-from .finetune import FinetuneConfig, can_pretrain, freeze, learn, pretrain, recipe_for, start
+from .finetune import FinetuneConfig, can_pretrain, checkpoint_of, freeze, learn, pretrain, recipe_for, start
 from .fit import fingerprint
 from .moves import Moves
 from .protocols import Task
@@ -74,8 +74,9 @@ class Plan:
     recipe: Recipe
     cfg: EvaluateConfig
     folder: Path
-    #: Checkpoint per (task, method).
-    pretrained: dict[tuple[int, str], Path]
+    #: Checkpoint per (task, method, seed): each seed has a pre-training of its own, so that the spread over seeds has
+    #: that of pre-training in it.
+    pretrained: dict[tuple[int, str, int], Path]
 
     def methods(self) -> list[str]:
         networks = list(NETWORKS) if self.cfg.ablations else [MAIN]
@@ -115,18 +116,20 @@ def model_of(plan: Plan, task: Task, method: str):
 def make_plan(tasks: list[Task], recipe: Recipe, cfg: EvaluateConfig, folder: Path, log: Callable[[str], None]) -> Plan:
     """The plan with its pre-trained networks made, or found in the folder."""
     empty = Plan(tuple(tasks), recipe, cfg, folder, {})
-    pretrained: dict[tuple[int, str], Path] = {}
+    pretrained: dict[tuple[int, str, int], Path] = {}
     kind = cfg.finetune.pretrained
     for t, task in enumerate(tasks):
         if kind == "synthetic" and not can_pretrain(task.moves):
             log(f"{task.name}: the table's nodes or features are not the synthetic generator's; training from scratch")
             continue
-        for method in empty.methods():
-            if method in NETWORKS and kind == "synthetic":
-                log(f"{task.name}: pre-training {method} on synthetic movements")
-                pretrained[t, method] = pretrain(model_of(empty, task, method), folder, log)
-            elif method in NETWORKS and kind != "none" and method == MAIN:
-                pretrained[t, method] = Path(kind)
+        for method in [m for m in empty.methods() if m in NETWORKS]:
+            for seed in cfg.seeds:
+                if kind == "synthetic":
+                    log(f"{task.name}: pre-training {method}, seed {seed}, on synthetic movements")
+                    own = model_of(empty, task, method)
+                    pretrained[t, method, seed] = pretrain(replace(own, fit=replace(own.fit, seed=seed)), folder, log)
+                elif kind != "none" and method == MAIN:
+                    pretrained[t, method, seed] = checkpoint_of(kind)
     return replace(empty, pretrained=pretrained)
 
 
@@ -168,11 +171,11 @@ def run_job(job: Job) -> Job:
     inputs = blind(left_out)
     if job.method in NETWORKS:
         recipe = model_of(plan, task, job.method)
-        pre = plan.pretrained.get((job.task, job.method))
+        pre = plan.pretrained.get((job.task, job.method, job.seed))
         frozen = None
-        if pre is not None and cfg.tune == "head":
+        if pre is not None and cfg.tune != "all":
             whole = _kept(("frozen", job.task, job.method, job.seed),
-                          lambda: freeze(start(recipe.model, pre, job.seed), blind(task.moves), cfg, job.seed))  # fmt: skip
+                          lambda: freeze(start(recipe.model, pre, job.seed)[0], blind(task.moves), cfg, job.seed))  # fmt: skip
             frozen = whole.take(~task.folds[job.fold][1])
         loss = replace(cfg.loss, classes=0.0, unit=1.0) if task.target == "unit" else cfg.loss
         net, history = learn(recipe.model, train, replace(cfg, loss=loss), pre, job.seed, recipe.fit, frozen)

@@ -1,7 +1,8 @@
 """From a network that knows synthetic movements to one that knows a table's: the recipe for a few hundred real clips.
 
-Default: pre-train on synthetic movements, freeze the graph backbone, train ADM, RRM and head on the table. The backbone's
-features of a row depend on that row alone, so they are computed once for all folds, for several augmented copies.
+Default: pre-train on synthetic movements, then tune the last layer on the table, held to its pre-trained weights
+(lastlayer.py). The backbone's features of a row depend on that row alone, so they are computed once for all folds, for
+several augmented copies.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .actions import CLASSES
 from .augment import SMALL_TABLE, AugmentConfig, augmented
 from .fit import FitConfig, History, fingerprint, fit, fit_temperature, outputs
+from .lastlayer import tune_last
 from .losses import LossConfig, total
 from .metrics import confusion, scores
 from .model import DeReGrl, ModelConfig
@@ -22,18 +25,25 @@ from .moves import Moves, select_nodes
 from .protocols import validation_subjects
 from .train import Recipe, train
 
+#: Weights of the shipped model; beside its ONNX files in the source tree.
+SHIPPED = Path(__file__).resolve().parents[3] / "models" / "dere_grl.pt"
+TUNE = ("last", "head", "all")
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
     """How a table is learned."""
 
-    #: "synthetic" (pre-train first), "none" (from scratch), or the path of a checkpoint of `mercam-train train`.
+    #: "synthetic" (pre-train first), "shipped" (the weights of the shipped model), "none" (from scratch), or the path of a
+    #: checkpoint of `mercam-train train`.
     pretrained: str = "synthetic"
-    #: "head" (the backbone stays as pre-trained) or "all".
-    tune: str = "head"
+    #: "last" (the last layer), "head" (ADM, RRM and last layer; the backbone stays as pre-trained) or "all".
+    tune: str = "last"
+    #: Share of the pre-trained weights in the mean with the tuned ones (tune = "head", "all"; Wortsman et al. 2022).
+    keep: float = 0.0
     #: Epochs of synthetic pre-training, and movements in each.
-    pretrain_epochs: int = 8
-    pretrain_samples: int = 10_000
+    pretrain_epochs: int = 16
+    pretrain_samples: int = 20_000
     epochs: int = 40
     batch: int = 64
     rate: float = 2e-3
@@ -74,33 +84,46 @@ def pretrain(recipe: Recipe, folder: Path, log=None) -> Path:
         net, _ = train(recipe, checkpoint=path.with_suffix(".resume"), log=log)
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        torch.save({"model": net.cfg.dump(), "weights": net.state_dict()}, part)
+        torch.save({"model": net.cfg.dump(), "weights": net.state_dict(), "classes": list(recipe.classes())}, part)
         os.replace(part, path)
         path.with_suffix(".resume").unlink(missing_ok=True)
     return path
 
 
-def start(model: ModelConfig, pretrained: Path | None, seed: int) -> DeReGrl:
-    """A network for the table: new, or with all weights that fit of a pre-trained one (a head for other classes is new)."""
+def checkpoint_of(kind: str) -> Path:
+    """The checkpoint that [finetune] pretrained names."""
+    path = SHIPPED if kind == "shipped" else Path(kind)
+    if not path.is_file():
+        raise SystemExit(f"[finetune] pretrained: there is no checkpoint {path}; synthetic, shipped, none and a file of `mercam-train train` are known")
+    return path
+
+
+def start(model: ModelConfig, pretrained: Path | None, seed: int, classes: tuple[str, ...] | None = None) -> tuple[DeReGrl, bool]:
+    """A network for the table, new or with the weights of a pre-trained one; and whether its last layer is pre-trained,
+    which it is when the pre-trained network knows all the table's classes by name."""
     torch.manual_seed(seed)
     net = DeReGrl(model)
-    if pretrained is not None:
-        saved = torch.load(pretrained, weights_only=True)
-        weights, own = saved["weights"], net.state_dict()
-        fits = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape and k != "temperature"}
-        lost = [k for k in own if k not in fits and not k.startswith(("head.", "unit_head.", "temperature"))]
-        if lost:
-            raise SystemExit(f"{pretrained}: {lost[0]} does not fit this network: pre-train with the same [model] settings")
-        if model.classes == 3 or saved["model"]["classes"] == model.classes:
-            net.load_state_dict(own | fits)
-        else:
-            net.load_state_dict(own | {k: v for k, v in fits.items() if not k.startswith("head.")})
-    return net
+    if pretrained is None:
+        return net, False
+    saved = torch.load(pretrained, weights_only=True)
+    names = list(saved.get("classes") or saved.get("extra", {}).get("classes") or CLASSES)
+    weights, own = dict(saved["weights"]), net.state_dict()
+    wanted = list(classes or CLASSES[: model.classes])
+    known = len(wanted) == model.classes and set(wanted) <= set(names)
+    if known:
+        rows = [names.index(c) for c in wanted]
+        weights |= {k: weights[k][rows] for k in ("head.weight", "head.bias")}
+    fits = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape and k != "temperature"}
+    lost = [k for k in own if k not in fits and not k.startswith(("head.", "unit_head.", "centres", "temperature"))]
+    if lost:
+        raise SystemExit(f"{pretrained}: {lost[0]} does not fit this network: pre-train with the same [model] settings")
+    net.load_state_dict(own | {k: v for k, v in fits.items() if known or not k.startswith("head.")})
+    return net, known
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """Backbone features of all rows of a table, for copies [K, n, N, 2W] and as they are [n, N, 2W]; with each copy's
+    """Backbone features of all rows of a table, for augmented copies [K, n, N, 2W] and as they are [n, N, 2W]; with each copy's
     action lengths. A row's features depend on no other row and on no label."""
 
     copies: torch.Tensor
@@ -191,20 +214,35 @@ def learn(model: ModelConfig, rows: Moves, cfg: FinetuneConfig, pretrained: Path
     """A network that learned training rows. There is no argument through which anything left out could come in:
     `frozen`, when given, holds features of exactly these rows."""
     rows = select_nodes(rows, DeReGrl(model).layout.landmarks)
-    net = start(model, pretrained, seed)
-    if cfg.tune == "head" and pretrained is not None:
+    if cfg.tune not in TUNE:
+        raise SystemExit(f"[finetune] tune is {cfg.tune!r}; it can be {', '.join(TUNE)}")
+    net, known = start(model, pretrained, seed, rows.classes)
+    before = {k: v.clone() for k, v in net.state_dict().items()} if known and cfg.keep > 0 else None
+    if cfg.tune != "all" and pretrained is not None:
         frozen = frozen or freeze(net, rows, cfg, seed)
         if len(frozen.plain) != len(rows):
             raise ValueError("features of other rows than the training rows")
-        return net, tune_head(net, rows, frozen, cfg, seed)
+        if cfg.tune == "last" and cfg.loss.classes > 0:
+            loss, hold = tune_last(net, rows, frozen.plain, frozen.copies, known)
+            return net, History(loss=[loss], device="CPU", hold=hold)
+        return net, _kept(tune_head(net, rows, frozen, cfg, seed), net, before, cfg.keep)
     aside = validation_subjects(rows, cfg.validation, seed) if cfg.validation > 0 else np.zeros(len(rows), bool)
     fit_cfg = replace(base, seed=seed, epochs=cfg.epochs, batch=cfg.batch, rate=cfg.rate, weight_decay=cfg.weight_decay)
     held = rows.take(aside) if aside.any() else None
     history = fit(net, rows.take(~aside), fit_cfg, cfg.augment, cfg.loss, validation=held, checkpoint=checkpoint,
                   refit=pretrained is None, log=log)  # fmt: skip
+    _kept(history, net, before, cfg.keep)
     if held is not None:
         fit_temperature(net, held.x, held.y)
     return net, history
+
+
+def _kept(history: History, net: DeReGrl, before: dict | None, share: float) -> History:
+    """Moves the weights back towards those before tuning."""
+    if before is not None:
+        now = net.state_dict()
+        net.load_state_dict({k: torch.lerp(v, before[k], share) if v.is_floating_point() else v for k, v in now.items()})
+    return history
 
 
 def answers(net: DeReGrl, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -57,6 +57,8 @@ class History:
     device: str = ""
     #: Epoch (from 1) whose weights were kept.
     kept: int = 0
+    #: How much the last layer was held to its pre-trained weights (lastlayer.py); 0: not tuned that way.
+    hold: float = 0.0
 
 
 def device_of(name: str, threads: int = 1) -> torch.device:

@@ -194,11 +194,18 @@ class DeReGrl(nn.Module):
         """The same from geometric movement features F [B, N, 2W]."""
         a = self.adm(f)
         r, w = self.rrm(a)
-        r = r.sum(1) if self.cfg.reconstruct == "sum" else r.flatten(1)
+        r = self._side_by_side(r)
         out = {"logits": self.head(self.drop(r)), "actions": self.adm.component_actions(a, f), "relations": w, "features": a}
         if self.unit_head is not None:
             out["units"] = self.unit_head(self.drop(a.flatten(1)))
         return out
+
+    def _side_by_side(self, r: Tensor) -> Tensor:
+        return r.sum(1) if self.cfg.reconstruct == "sum" else r.flatten(1)
+
+    def embedding(self, f: Tensor) -> Tensor:
+        """What the last layer sees, [B, Q * D] (or [B, D] with reconstruct = "sum"), from F [B, N, 2W]."""
+        return self._side_by_side(self.rrm(self.adm(f))[0])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         out = self.parts(x)

@@ -9,24 +9,17 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from .augment import AugmentConfig
 from .crossval import EvaluateConfig
 from .finetune import FinetuneConfig
-from .fit import FitConfig
-from .losses import LossConfig
-from .model import ModelConfig
-from .synth import SynthConfig
-from .train import DataConfig, Recipe
+from .train import SECTIONS as RECIPE
+from .train import Recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-SECTIONS = {
-    "model": ModelConfig, "synth": SynthConfig, "data": DataConfig, "fit": FitConfig, "loss": LossConfig, "augment": AugmentConfig,
-    "finetune": FinetuneConfig, "evaluate": EvaluateConfig,
-}  # fmt: skip
+SECTIONS = RECIPE | {"finetune": FinetuneConfig, "evaluate": EvaluateConfig}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +65,7 @@ def load(path: Path | None) -> Experiment:
         if section not in SECTIONS:
             raise SystemExit(f"{path}: unknown section [{section}]; known are {', '.join(SECTIONS)}")
     made = {s: _section(s, kind, given.get(s, {}), path) for s, kind in SECTIONS.items()}
-    recipe = Recipe(**{k: made[k] for k in ("model", "synth", "data", "fit", "loss", "augment")})
+    recipe = Recipe(**{k: made[k] for k in RECIPE})
     return Experiment(recipe, dataclasses.replace(made["evaluate"], finetune=made["finetune"]))
 
 

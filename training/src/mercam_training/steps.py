@@ -16,7 +16,7 @@ from . import train as recipes
 from .actions import CLASSES
 from .evaluate import report, text
 from .export import describe, export, save
-from .finetune import answers, can_pretrain, learn, pretrain, recipe_for
+from .finetune import answers, can_pretrain, checkpoint_of, learn, pretrain, recipe_for
 from .fit import device_of, probabilities
 from .metrics import calibration_error, confusion, scores
 from .model import DeReGrl
@@ -28,7 +28,7 @@ from .shifted import shifted
 from .synth import generate
 from .table import load_table, save_table
 
-MODEL_ID = "dere-grl-synthetic-1"
+MODEL_ID = "dere-grl-synthetic-2"
 SYNTHETIC = "synthetic movements in landmark space; no face of a person"
 
 
@@ -114,7 +114,7 @@ def _on_table(e: settings.Experiment, a: argparse.Namespace) -> tuple[DeReGrl, t
     elif cfg.pretrained == "synthetic":
         print("the table's nodes or features are not the synthetic generator's: training from scratch")
     elif cfg.pretrained != "none":
-        checkpoint = need(Path(cfg.pretrained), "train")
+        checkpoint = checkpoint_of(cfg.pretrained)
     net, history = learn(recipe.model, m, cfg, checkpoint, e.recipe.fit.seed, e.recipe.fit, checkpoint=a.run / "table.resume", log=print)
     print(f"{a.table}: {len(m)} movements, loss {history.loss[-1]:.4f} after epoch {history.kept}")
     return net, m.classes, m.x, f"table of {len(m)} movements of {len(np.unique(m.subject))} subjects, pre-trained: {cfg.pretrained}"
@@ -125,8 +125,10 @@ def _net(a: argparse.Namespace) -> tuple[DeReGrl, recipes.Recipe, dict]:
 
 
 def export_(a: argparse.Namespace) -> None:
-    net, _, extra = _net(a)
+    net, recipe, extra = _net(a)
     path = files(a.models)[0]
+    # What `--pretrained shipped` starts from; mercam does not read it.
+    recipes.save(net, replace(recipe, model=net.cfg), None, path.with_name("dere_grl.pt"), {"classes": extra["classes"]})
     save(describe(export(net), net, a.model_id, "fp32", 0, classes=tuple(extra["classes"]), data=extra["data"]), path)
     print(f"{path}: {path.stat().st_size:,} bytes")
 

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from .actions import CLASSES, load_actions, load_combinations
+from .distractors import DISTRACTORS, blink, gaze, macro, occlusion, slip, talking
 from .face import COMPONENT_OF, COMPONENTS, COUNT, FIRST_NODE, NODE_MIRROR, Identities, register, to_face_frame
+from .timing import TimingConfig, seen_share
 
-#: Kinds of movement that are no micro-expression.
-DISTRACTORS = ("noise", "head", "blink", "talking", "gaze", "slip")
 #: A component's action is 1 when one of its landmarks moves this far, in IOD.
 FULL_ACTION = 0.03
 ACTIONS = load_actions()
@@ -28,7 +28,7 @@ class SynthConfig:
     #: Share of samples that are no micro-expression; the three other classes share the rest equally.
     none_share: float = 0.3
     #: Shares of the distractors, in the order of DISTRACTORS.
-    distractors: tuple[float, ...] = (0.2, 0.24, 0.24, 0.14, 0.1, 0.08)
+    distractors: tuple[float, ...] = (0.18, 0.22, 0.22, 0.13, 0.09, 0.07, 0.05, 0.04)
     #: Spread (sigma of the logarithm) of the strength shared by all units of a movement, and of each unit.
     shared_sigma: float = 0.45
     unit_sigma: float = 0.3
@@ -36,23 +36,28 @@ class SynthConfig:
     amplify: tuple[float, float] = (1.0, 1.0)
     #: A micro-expression's largest movement is at least this, IOD: the spotter hands over nothing smaller.
     least: float = 0.006
-    #: The apex frame shows this share of the full movement at least (a frame near the apex serves as the apex).
+    #: Frame rates that a movement may be filmed at; how much of it lies between the frames taken for onset and apex
+    #: follows (timing.py). Empty: a share between apex_share and 1, whatever the rate.
+    fps: tuple[float, ...] = (25.0, 30.0, 60.0, 100.0, 200.0)
     apex_share: float = 0.75
+    #: Share of frames that are lost.
+    lost: float = 0.02
     #: Inter-ocular distance, pixels.
     iod_px: tuple[float, float] = (50.0, 130.0)
-    #: Tracker noise per landmark and coordinate, pixels RMS; one sample in ten has twice that.
-    noise_px: tuple[float, float] = (0.02, 0.1)
+    #: Tracker noise per landmark and coordinate, pixels RMS; one sample in ten has twice that. This and the next two are
+    #: what mercam's own tracker does on drawn films (data/tracker.csv, tracker.py).
+    noise_px: tuple[float, float] = (0.024, 0.09)
     #: Share of the noise's variance that the landmarks of a component have in common.
-    noise_common: float = 0.4
-    #: Share of a movement that Lucas-Kanade reports, drawn for each component.
-    tracker_gain: tuple[float, float] = (0.75, 1.0)
+    noise_common: float = 0.22
+    #: Share of a movement that the tracker reports, drawn for each component.
+    tracker_gain: tuple[float, float] = (0.6, 1.0)
     #: Yaw and pitch of the head, degrees.
     pose_deg: float = 20.0
     #: Median turn of the head between onset and apex, degrees: in a micro-expression, and as a distractor.
     drift_deg: float = 0.35
     head_deg: float = 2.0
     #: Error of the landmarks' places at the onset, IOD.
-    anchor_sigma: float = 0.015
+    anchor_sigma: float = 0.02
     #: Keep the contour (landmarks 0-16) in the samples.
     contour: bool = False
 
@@ -110,7 +115,8 @@ def generate(
     kind[none] = -1 - distractor
     group = {name: none[distractor == i] for i, name in enumerate(DISTRACTORS)}
 
-    _talking(group["talking"], strength, rng)
+    talking(group["talking"], strength, rng, ACTIONS)
+    macro(group["macro"], strength, rng, ACTIONS, COMBINATIONS)
     move = _unit_movement(strength, people.gains[subject], rng, turn)
     weak = np.flatnonzero(y != CLASSES.index("none"))
     peak = np.maximum(np.hypot(move[weak, :, 0], move[weak, :, 1]).max(1), 1e-9)
@@ -118,12 +124,13 @@ def generate(
     # A micro-expression overlaps a blink now and then (1.9 % of them); the distractor is a whole blink.
     overlap = np.flatnonzero((y != CLASSES.index("none")) & (rng.random(count) < 0.019))
     slipped = np.zeros((count, COUNT, 2))
-    _blink(group["blink"], shape, move, slipped, rng, 1.0)
-    _blink(overlap, shape, move, slipped, rng, 0.5)
-    _gaze(group["gaze"], move, rng)
+    blink(group["blink"], shape, move, slipped, rng, 1.0)
+    blink(overlap, shape, move, slipped, rng, 0.5)
+    gaze(group["gaze"], move, rng)
     gain = rng.uniform(*cfg.tracker_gain, (count, len(COMPONENTS) + 1))[:, COMPONENT_OF]
     move *= gain[..., None]
-    _slip(group["slip"], slipped, rng)
+    slip(group["slip"], slipped, rng)
+    occlusion(group["occlusion"], shape, slipped, rng)
 
     drift = np.full(count, cfg.drift_deg)
     drift[group["head"]] = cfg.head_deg
@@ -146,7 +153,7 @@ def _strengths(rows: int, rng: np.random.Generator, cfg: SynthConfig) -> np.ndar
     """Strength of each unit at the frame taken for the apex, as a share of full strength, [rows, units]."""
     units = len(ACTIONS.numbers)
     shared = rng.normal(0, cfg.shared_sigma, (rows, 1)) + np.log(rng.uniform(*cfg.amplify, (rows, 1)))
-    seen = rng.uniform(cfg.apex_share, 1, (rows, units))
+    seen = seen_share(rows, units, rng, TimingConfig(cfg.fps, cfg.lost)) if cfg.fps else rng.uniform(cfg.apex_share, 1, (rows, units))
     return ACTIONS.apex * np.exp(shared + rng.normal(0, cfg.unit_sigma, (rows, units))) * seen
 
 
@@ -179,54 +186,6 @@ def _unit_movement(strength: np.ndarray, gains: np.ndarray, rng: np.random.Gener
     turned = np.einsum("nks,kspd->npd", a_s, np.stack([-ACTIONS.table[..., 1], ACTIONS.table[..., 0]], -1))
     reach = np.concatenate([gains, np.ones((count, 1))], 1)[:, COMPONENT_OF]
     return (straight + turned) * (reach * np.exp(rng.normal(0, 0.1, reach.shape)))[..., None]
-
-
-def _talking(rows: np.ndarray, strength: np.ndarray, rng: np.random.Generator) -> None:
-    """A piece of speech: the jaw and lips between two sounds, in either direction."""
-    jaw, others = ACTIONS.index(26), [ACTIONS.index(u) for u in (25, 18, 22, 16, 20, 24, 28)]
-    strength[rows, jaw] = (rng.choice([1, -1], len(rows)) * rng.uniform(0.03, 0.3, len(rows)))[:, None]
-    for unit in others:
-        on = rng.random(len(rows)) < 0.3
-        strength[rows, unit] = (on * rng.normal(0, 0.2, len(rows)))[:, None]
-
-
-_LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
-
-
-def _blink(rows: np.ndarray, shape: np.ndarray, move: np.ndarray, slipped: np.ndarray, rng: np.random.Generator, most: float) -> None:
-    """AU45: the upper lids fall by a share of the opening (or rise again, which is a lid that was closed at the onset)."""
-    closed = rng.uniform(0.12, 1.0, len(rows)) * most
-    opening = rng.random(len(rows)) < 0.2
-    for upper, lower in _LIDS:
-        gap = shape[rows, lower, :2] - shape[rows, upper, :2]
-        part = (closed * np.exp(rng.normal(0, 0.08, len(rows))))[:, None] * gap
-        shape[rows, upper, :2] += np.where(opening[:, None], part * 0.88, 0)
-        shape[rows, lower, :2] -= np.where(opening[:, None], part * 0.12, 0)
-        sign = np.where(opening, -1, 1)[:, None]
-        move[rows, upper] += sign * part * 0.88
-        move[rows, lower] -= sign * part * 0.12
-    brow = rng.normal(0.002, 0.0015, len(rows)) * closed * np.where(opening, -1, 1)
-    move[rows, 17:27, 1] += brow[:, None]
-    # What lies under the lid disappears: the tracker slips on the eye.
-    slipped[rows, 36:48] += rng.normal(0, 0.012, (len(rows), 12, 2)) * closed[:, None, None]
-
-
-def _gaze(rows: np.ndarray, move: np.ndarray, rng: np.random.Generator) -> None:
-    """Looking up or down carries both lids of both eyes the same way, the upper one further."""
-    way = rng.choice([-1, 1], len(rows)) * rng.uniform(0.004, 0.03, len(rows))
-    side = rng.normal(0, 0.004, len(rows))
-    for upper, lower in _LIDS:
-        move[rows, upper, 1] += way
-        move[rows, lower, 1] += way * rng.uniform(0.25, 0.7, len(rows))
-        move[rows, upper, 0] += side
-        move[rows, lower, 0] += side
-
-
-def _slip(rows: np.ndarray, slipped: np.ndarray, rng: np.random.Generator) -> None:
-    """One to four landmarks lose their place, each its own way."""
-    for r in rows:
-        points = rng.choice(np.arange(FIRST_NODE, COUNT), rng.integers(1, 5), replace=False)
-        slipped[r, points] += rng.normal(0, rng.uniform(0.01, 0.04), (len(points), 2))
 
 
 def _component_noise(count: int, rng: np.random.Generator, common: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 
 from .actions import CLASSES
 from .augment import AugmentConfig
+from .domains import DomainConfig, generate_domains
 from .face import Identities, identities
 from .fit import FitConfig, History, fit, fit_temperature
 from .layout import CHANNELS
@@ -64,19 +65,24 @@ def held_back_samples(data: DataConfig, count: int = 20_000, synth: SynthConfig 
     return generate(count, people(data).test, np.random.default_rng([data.held_seed, 300]), synth)
 
 
+SECTIONS = {"model": ModelConfig, "synth": SynthConfig, "domains": DomainConfig, "data": DataConfig, "fit": FitConfig, "loss": LossConfig,
+            "augment": AugmentConfig}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All that a training depends on."""
 
     model: ModelConfig = ModelConfig()
     synth: SynthConfig = SynthConfig()
+    domains: DomainConfig = DomainConfig()
     data: DataConfig = DataConfig()
     fit: FitConfig = FitConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
 
     def dump(self) -> dict:
-        return {k: getattr(self, k).dump() for k in ("model", "synth", "data", "fit", "loss", "augment")}
+        return {k: getattr(self, k).dump() for k in SECTIONS}
 
     def classes(self) -> tuple[str, ...]:
         """The synthetic generator's classes: the expressive three, and `none` with a head for four."""
@@ -107,7 +113,7 @@ def synthetic_source(recipe: Recipe) -> Callable[[int], Moves]:
     def source(epoch: int) -> Moves:
         if epoch not in last:
             last.clear()
-            last[epoch] = recipe.moves(generate(data.samples, crowd, np.random.default_rng([recipe.fit.seed, 1, epoch]), drawn))
+            last[epoch] = recipe.moves(generate_domains(data.samples, crowd, np.random.default_rng([recipe.fit.seed, 1, epoch]), drawn, recipe.domains))
         return last[epoch]
 
     return source
@@ -176,8 +182,7 @@ def load(path: Path) -> tuple[DeReGrl, Recipe, dict]:
     if not path.is_file():
         raise SystemExit(f"no checkpoint at {path}: run `mercam-train train` first, or name its folder with --run")
     saved = torch.load(path, weights_only=True)
-    kinds = {"model": ModelConfig, "synth": SynthConfig, "data": DataConfig, "fit": FitConfig, "loss": LossConfig, "augment": AugmentConfig}
-    recipe = Recipe(**{k: kinds[k](**v) for k, v in saved["recipe"].items()})
+    recipe = Recipe(**{k: SECTIONS[k](**v) for k, v in saved["recipe"].items()})
     net = DeReGrl(recipe.model)
     net.load_state_dict(saved["weights"])
     return net.eval(), recipe, {"history": saved["history"], **saved["extra"]}
