@@ -217,7 +217,8 @@ fn a_brightness_step_moves_nothing() {
         if plain.is_nan() {
             plain = moved;
         }
-        assert!(moved < plain + 0.02, "{moved} instead of {plain}");
+        // in less light the same noise is more against what is seen
+        assert!(moved < plain / gain.min(1.0) + 0.02, "{moved} instead of {plain}");
         if gain == 1.05 {
             assert!(raw > 5.0 * moved, "raw luma: {raw}");
         }

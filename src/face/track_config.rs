@@ -37,7 +37,7 @@ pub struct TrackerConfig {
     /// matters only along edges, where the picture does not fix the place. Default 0.02.
     pub loose_iod: f32,
     /// Length over which skin moves alike, in IOD: the landmarks of a part of the face are estimated together. 0 takes
-    /// each by itself. Default 0.3.
+    /// each by itself. Default 0.25.
     pub joint_iod: f32,
     /// How much less a landmark's own picture counts in the joint estimate than camera noise alone would leave it: skin does
     /// not move as stiffly as a window (ratio of standard deviations). Default 3.
@@ -84,7 +84,7 @@ impl Default for TrackerConfig {
             max_forward_backward_iod: 0.012,
             half_confidence_iod: 0.006,
             loose_iod: 0.02,
-            joint_iod: 0.3,
+            joint_iod: 0.25,
             joint_noise: 3.0,
             recover_ms: 150.0,
             anchor_pull: 0.1,
