@@ -83,7 +83,7 @@ fn a_local_movement_of_one_pixel_on_a_real_face_arrives() {
     let mut table = Vec::new();
     for sigma in [0.12, 0.2] {
         let store = Store::default();
-        let (mut stage, mut frame) = (config.build(&store).unwrap(), 0);
+        let (mut stage, mut frame) = (config.build(&store, false).unwrap(), 0);
         let mut net = config.landmarks.build(&store).unwrap();
         let calm: Vec<PerLandmark<Px>> =
             (0..20).map(|_| step(&mut stage, &mut frame, &scene.picture(None, 2.0, &mut random))).collect();

@@ -87,16 +87,7 @@ impl SyntheticSource {
             })
         });
         let state = actors.iter().map(|_| (Pose::default(), Activation::default())).collect();
-        Self {
-            config,
-            actors,
-            state,
-            studio,
-            truth: Vec::new(),
-            next: 0,
-            lost: 0,
-            started: None,
-        }
+        Self { config, actors, state, studio, truth: Vec::new(), next: 0, lost: 0, started: None }
     }
 
     /// The script of face number `face`, with the events up to the last frame and those of the last two minutes.

@@ -140,7 +140,8 @@ fn a_photo_moves_too() {
         let (luma, truth) = render(&mut stage, Pose::default(), Activation::default());
         Portrait::from_photo(&luma, &truth).unwrap()
     };
-    let mut stage = Renderer::new(160, 160, vec![(photo, Displacements::of(1, 0.0), Px::new(80.0, 60.0), 30.0)], 1.0, 1);
+    let mut stage =
+        Renderer::new(160, 160, vec![(photo, Displacements::of(1, 0.0), Px::new(80.0, 60.0), 30.0)], 1.0, 1);
     let (a, rest) = render(&mut stage, Pose::default(), Activation::default());
     let (b, apex) = render(&mut stage, Pose::default(), frown());
     assert!(apex[19].distance(rest[19]) > 0.3 && a != b);
