@@ -125,8 +125,8 @@ fn a_local_movement_of_one_pixel_on_a_real_face_arrives() {
 }
 
 /// A window of standard deviation w follows the middle of a field of standard deviation f by f^2 / (f^2 + w^2): with
-/// the default window (0.065 IOD) by 0.77 for the narrow field here and by 0.90 for the wide one. Measured over all
-/// landmarks: 0.78 and 0.91; no region below 0.75 and 0.90.
+/// a window of 0.065 IOD by 0.77 for the narrow field here and by 0.90 for the wide one. The joint estimate gives a part of
+/// that back and, where only one landmark moves, takes it for noise in part.
 fn check(table: &[(f32, &str, Measured, Measured)]) {
     for (sigma, region, line, network) in table {
         let least = if *sigma < 0.15 { 0.68 } else { 0.82 };

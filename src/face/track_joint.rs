@@ -7,8 +7,8 @@
 //! closed form: the best linear estimate (kriging, Rasmussen and Williams 2006, 2.2) of the movement at each landmark from
 //! the readings of all windows of the part.
 //!
-//! Upper and lower lid, and upper and lower lip, move apart: they say little about each other. Parts say nothing about
-//! each other.
+//! Upper and lower lid, and upper and lower lip, move apart: of local movements they say little about each other. Parts say
+//! nothing about each other.
 
 use super::track_config::TrackerConfig;
 use crate::geometry::Iod;
@@ -107,10 +107,10 @@ impl Joint {
             return;
         }
         let variance = (SPREAD_IOD * iod).powi(2);
-        let between = |p: Iod, q: Iod, spread: f32| {
+        let between = |p: Iod, q: Iod, spread: f32, alike: f32| {
             let (x, y) = (p.x - q.x, p.y - q.y);
             let square = x * x + y * y;
-            variance * (covariance(config.joint_iod, square, spread) + covariance(WHOLE_IOD, square, spread))
+            variance * (alike * covariance(config.joint_iod, square, spread) + covariance(WHOLE_IOD, square, spread))
         };
         for component in Component::ALL {
             let mut part = Part {
@@ -127,7 +127,7 @@ impl Joint {
                     // of the movement here with the normal equations there, the root of the Hessian there taken out
                     let mut cross = [0f32; 3];
                     for (q, h) in &other.cells {
-                        let k = alike * between(shape[i], *q, other.softened);
+                        let k = between(shape[i], *q, other.softened, alike);
                         cross.iter_mut().zip(h).for_each(|(c, h)| *c += k * h);
                     }
                     let m = [[cross[0], cross[1]], [cross[1], cross[2]]];
@@ -140,7 +140,7 @@ impl Joint {
                     for (p, [xx, xy, yy]) in &own.cells {
                         let mut sum = [0f32; 3];
                         for (q, h) in &other.cells {
-                            let k = alike * between(*p, *q, own.softened + other.softened);
+                            let k = between(*p, *q, own.softened + other.softened, alike);
                             sum.iter_mut().zip(h).for_each(|(s, h)| *s += k * h);
                         }
                         let [sx, sxy, sy] = sum;
@@ -306,9 +306,10 @@ mod tests {
         joint
     }
 
+    /// Readings with a deviation of 0.04 px, in units of normal equations with a Hessian of 100: about what a camera gives.
     fn read(moved: impl Fn(usize, Iod) -> [f32; 2]) -> PerLandmark<Reading> {
         let shape = shape();
-        std::array::from_fn(|i| Reading { moved: moved(i, shape[i]), pulled: [0.0; 2], noise: Some(0.01) })
+        std::array::from_fn(|i| Reading { moved: moved(i, shape[i]), pulled: [0.0; 2], noise: Some(0.16) })
     }
 
     #[test]
@@ -325,10 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_of_all_stays_and_noise_becomes_less() {
+    fn a_shift_of_all_stays_and_noise_hardly_grows() {
         let joint = joint(&TrackerConfig::default());
         for (i, p) in joint.estimate(&read(|_, _| [0.8, -1.6])).iter().enumerate().skip(17) {
-            // at the ends of a part it is taken for a bump, and made larger by 7 %
             assert!((p[0] - 0.8).hypot(p[1] + 1.6) < 0.15, "landmark {i}: {p:?}");
         }
         let seed = std::cell::Cell::new(1u32);
@@ -336,13 +336,13 @@ mod tests {
             seed.set(seed.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
             (seed.get() >> 8) as f32 / 16_777_216.0 - 0.5
         };
+        // told three times as large as it is, as the default is
         let mut readings = read(|_, _| [random() * 0.1, random() * 0.1]);
-        // a deviation of 0.03 px, in units of normal equations with a Hessian of 100
-        readings.iter_mut().for_each(|r| r.noise = Some(0.09));
+        readings.iter_mut().for_each(|r| r.noise = Some(9.0 * 0.08));
         let power = |of: &PerLandmark<[f32; 2]>| of[17..].iter().map(|p| p[0] * p[0] + p[1] * p[1]).sum::<f32>();
         let before = power(&readings.map(|r| r.moved));
         let after = power(&joint.estimate(&readings));
-        assert!(after < before, "{before} became {after}");
+        assert!(after < 1.15 * before, "{before} became {after}");
     }
 
     #[test]

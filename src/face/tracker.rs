@@ -6,6 +6,9 @@
 //! picture at the *tracked* places, so they do not step. The network's later looks pull slowly, and only by what an
 //! affine deformation of the whole face explains; a landmark that is lost begins again at the network's place, without
 //! trust until it has been followed for a while.
+//!
+//! What leaves is not what single windows read but the joint estimate over each part of the face
+//! ([`super::track_joint`]). Searches and patches go on from the readings, so that the estimate feeds nothing back.
 
 mod anchor;
 mod patches;

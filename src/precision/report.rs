@@ -67,9 +67,9 @@ impl Report {
             frames: t.frames,
             lost: t.lost,
             regions: (Region::ALL.into_iter().filter(|r| contour || !r.is_contour()))
-                .map(|region| Row { region, scores: both(t.scores(&region.landmarks().collect::<Vec<_>>())) })
+                .map(|region| Row { region, scores: both(t.scores(|i| Region::of(i) == region)) })
                 .collect(),
-            all: both(t.scores(&Take::followed(contour))),
+            all: both(t.scores(|i| contour || !Region::of(i).is_contour())),
         };
         Self { about: about.into(), contour, takes: takes.iter().map(take).collect() }
     }

@@ -1,7 +1,6 @@
 //! Errors of movement, summed by region.
 
 use super::course::{Course, Pair, Sample, Spans, calm, rigid};
-use super::region::Region;
 use crate::geometry::Px;
 use crate::landmarks::{COUNT, PerLandmark};
 use crate::time::Timestamp;
@@ -124,18 +123,13 @@ impl Take {
         }
     }
 
-    /// The scores of the face stage and of the network alone, over some landmarks.
-    pub fn scores(&self, landmarks: &[usize]) -> [Scores; 2] {
+    /// The scores of the face stage and of the network alone, over the landmarks that `counts` names.
+    pub fn scores(&self, counts: impl Fn(usize) -> bool) -> [Scores; 2] {
         [&self.line, &self.network].map(|sums| {
             let mut sum = Sums::default();
-            landmarks.iter().filter_map(|&i| sums.get(i)).for_each(|of| sum.add(of));
+            (0..COUNT).filter(|&i| counts(i)).for_each(|i| sum.add(&sums[i]));
             sum.scores()
         })
-    }
-
-    /// The landmarks that are followed: those of the contour only where they are.
-    pub fn followed(contour: bool) -> Vec<usize> {
-        (0..COUNT).filter(|&i| contour || !Region::of(i).is_contour()).collect()
     }
 }
 
