@@ -8,6 +8,7 @@ use mercam::face::stage::{FaceConfig, FaceWork, NetworkPlace};
 use mercam::time::Timestamp;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 use tracker_support::{FacePicture, FakeDetector, FakeNet, Pose, Random, Shared};
 
 thread_local! {
@@ -64,13 +65,18 @@ fn frames_without_an_allocation(config: &FaceConfig) -> FaceWork {
     };
     let mut random = Random(11);
     let pictures: Vec<_> = (0..16).map(|k| face.render(&pose(k), 300, 300, 2.0, &mut random)).collect();
-    world.lock().unwrap().truth = vec![pose(0).truth()];
+    let truths: Vec<_> = (0..16).map(|k| pose(k).truth()).collect();
+    world.lock().unwrap().truth = vec![truths[0]];
     let mut faces = Vec::new();
     let mut time = Timestamp::default();
     let mut run = |frames: std::ops::Range<usize>, faces: &mut Vec<_>| {
         let before = COUNT.get();
         for k in frames {
             time = time.plus_ms(10.0);
+            world.lock().unwrap().truth[0] = truths[k % truths.len()];
+            if config.networks == NetworkPlace::Beside {
+                std::thread::sleep(Duration::from_millis(10)); // a camera's pace: the networks' answers belong to their time
+            }
             stage.process(time, &pictures[k % pictures.len()], faces).unwrap();
         }
         COUNT.get() - before
