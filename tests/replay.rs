@@ -12,7 +12,6 @@ fn mercam(args: &[&str]) -> String {
         .args(args)
         .args(["--log", "error"])
         .env_remove("MERCAM_CONFIG")
-        .env_remove("MERCAM_RENEW_GOLDEN") // the program takes MERCAM_... for configuration
         .output()
         .unwrap();
     assert_eq!(out.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
@@ -82,7 +81,7 @@ fn alike(now: &Value, then: &Value, at: &str) {
 }
 
 /// A change that is meant to change detections renews the expectation:
-/// `MERCAM_RENEW_GOLDEN=1 cargo test --test replay`, and the difference is read before it is committed.
+/// `RENEW_GOLDEN=1 cargo test --test replay`, and the difference is read before it is committed.
 #[test]
 fn the_golden_recording_gives_what_it_gave() {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/replay");
@@ -110,7 +109,7 @@ fn the_golden_recording_gives_what_it_gave() {
         })
         .collect();
     let expected = data.join("golden.events.json");
-    if std::env::var_os("MERCAM_RENEW_GOLDEN").is_some() {
+    if std::env::var_os("RENEW_GOLDEN").is_some() {
         std::fs::write(&expected, serde_json::to_string_pretty(&found).unwrap() + "\n").unwrap();
     }
     let then: Vec<Value> = serde_json::from_slice(&std::fs::read(&expected).unwrap()).unwrap();
