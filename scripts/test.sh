@@ -4,18 +4,18 @@
 # and installs torch for the training tests into training/.venv.
 #
 #   MERCAM_OFFLINE=1         skips what needs files that are not in the cache
-#   MERCAM_SKIP_TRAINING=1   leaves out the training package
-#   MERCAM_SKIP_VM=1         leaves out the emulated machine with a camera
-#   MERCAM_CROSS="aarch64 armv7"  which of the boards' binaries to build and to compare under emulation; none when it is not
+#   SKIP_TRAINING=1   leaves out the training package
+#   SKIP_VM=1         leaves out the emulated machine with a camera
+#   BOARDS="aarch64 armv7"  which of the boards' binaries to build and to compare under emulation; none when it is not
 #                            set, because each costs another build of everything (about 10 minutes on 2 cores)
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
-case ${MERCAM_SKIP_VM:-}:$(uname -m) in
+case ${SKIP_VM:-}:$(uname -m) in
     :x86_64) vm=vm ;;
     *) vm= ;;
 esac
-cross=${MERCAM_CROSS-}
+cross=${BOARDS-}
 emulation=""
 [ -z "$cross" ] || [ "$(uname -m)" != x86_64 ] || emulation=emulation
 install_missing ffmpeg npm venv mosquitto sqlite3 $vm $emulation
@@ -39,8 +39,8 @@ cargo clippy --locked --lib --bins -- -D warnings
 step "exposure of the units"
 if command -v systemd-analyze >/dev/null; then deploy/check.sh; else echo "left out: there is no systemd-analyze here"; fi
 
-case ${MERCAM_SKIP_VM:-}:${MERCAM_OFFLINE:-}:$(uname -m) in
-    1:*) step "camera of a real kernel: LEFT OUT, as asked (MERCAM_SKIP_VM=1)" ;;
+case ${SKIP_VM:-}:${MERCAM_OFFLINE:-}:$(uname -m) in
+    1:*) step "camera of a real kernel: LEFT OUT, as asked (SKIP_VM=1)" ;;
     *:1:*) step "camera of a real kernel: LEFT OUT, it needs Debian's kernel (MERCAM_OFFLINE=1)" ;;
     *:x86_64)
         step "camera of a real kernel, faults, and a film through camera, UART and host, in an emulated machine"
@@ -49,7 +49,7 @@ case ${MERCAM_SKIP_VM:-}:${MERCAM_OFFLINE:-}:$(uname -m) in
     *) step "camera of a real kernel: LEFT OUT on $(uname -m)" ;;
 esac
 
-case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
+case ${SKIP_TRAINING:-}:$(uname -m) in
     1:*) step "training package: left out, as asked" ;;
     *:x86_64 | *:aarch64)
         step "training package"
@@ -65,7 +65,7 @@ case ${MERCAM_SKIP_TRAINING:-}:$(uname -m) in
 esac
 
 case ${cross:-none}:${MERCAM_OFFLINE:-}:$(uname -m) in
-    none:*) step "the boards' binaries: LEFT OUT, MERCAM_CROSS names none" ;;
+    none:*) step "the boards' binaries: LEFT OUT, BOARDS names none" ;;
     *:1:*) step "the boards' binaries: LEFT OUT, their tools come from the network (MERCAM_OFFLINE=1)" ;;
     *:x86_64)
         step "the boards' binaries ($cross), their events under emulation beside this machine's"
