@@ -4,8 +4,8 @@
 # and installs torch for the training tests into training/.venv.
 #
 #   MERCAM_OFFLINE=1         skips what needs files that are not in the cache
-#   SKIP_TRAINING=1   leaves out the training package
-#   SKIP_VM=1         leaves out the emulated machine with a camera
+#   SKIP_TRAINING=1          leaves out the training package
+#   SKIP_VM=1                leaves out the emulated machine with a camera
 #   BOARDS="aarch64 armv7"  which of the boards' binaries to build and to compare under emulation; none when it is not
 #                            set, because each costs another build of everything (about 10 minutes on 2 cores)
 set -eu
